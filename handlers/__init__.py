@@ -1,0 +1,1 @@
+"""The edge: bytes and JSON in and out. Imports storage, never server."""

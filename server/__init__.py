@@ -1,0 +1,1 @@
+"""Process and wiring: settings, collaborators, routes, lifecycle, embedded MongoDB, logs."""

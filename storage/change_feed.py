@@ -1,0 +1,107 @@
+"""What happened, in the order it happened: one change stream per process over the submissions.
+
+The oplog is the only event log (design section 4). After an error the stream goes on from its resume token;
+where that is no longer possible, listeners are told there is a gap, never left in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+
+from storage.database import Database, PositionLost, RawChange
+from storage.domain.errors import Unavailable
+from storage.domain.submission import Action, Submission
+from storage.indexes import META, SUBMISSIONS
+from storage.submission_store import SubmissionStore, last_action_of, submission_from
+
+log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS = 0.5
+_HEARD: list[Mapping[str, Any]] = [
+    {
+        "$match": {
+            "operationType": {"$in": ["insert", "update", "replace"]},
+            # A renewed claim publishes nothing (design section 3, *Reviews*).
+            "fullDocument.last_action": {"$ne": Action.RENEW},
+        }
+    }
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Someone did `action`; `submission` is the document as that left it, at cluster time `offset`."""
+
+    offset: int
+    action: Action
+    submission: Submission
+
+
+class Listener(Protocol):
+    """Who follows the feed. Neither method may wait or raise."""
+
+    def changed(self, change: Change) -> None: ...
+
+    def gap(self) -> None:
+        """Events were lost between the last change and the next: whoever has a picture needs a new one."""
+
+
+class ChangeFeed:
+    """Follows the submissions for one listener.
+
+    `position` is how far: all up to it was delivered. `epoch` names the data: positions of another epoch mean
+    nothing.
+    """
+
+    def __init__(self, database: Database, store: SubmissionStore, listener: Listener) -> None:
+        self._database = database
+        self._store = store
+        self._listener = listener
+        self.position = 0
+        self.epoch = ""
+
+    async def start(self) -> None:
+        """Fix where the feed begins: everything that happens after this returns will be delivered."""
+        self.epoch = await self._database.once(META, "epoch", uuid.uuid4().hex)
+        self.position = await self._database.primary_time()
+
+    async def run(self) -> None:
+        """Follow until cancelled, through every failure of MongoDB."""
+        token: Mapping[str, Any] | None = None
+        while True:
+            try:
+                async for raw in self._database.changes(
+                    SUBMISSIONS, _HEARD, after=token, since=self.position
+                ):
+                    await self._deliver(raw)
+                    token = raw.token
+            except PositionLost:
+                log.error("change stream position lost", position=self.position)
+                token = None
+                await self._begin_anew()
+            except Unavailable as error:
+                log.warning("change stream broken, resuming", cause=str(error.__cause__))
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _deliver(self, raw: RawChange) -> None:
+        if raw.document is None:
+            # The post-image is gone (it outlives the stream's restart by hours): the present state must do.
+            found = await self._store.find(raw.document_id)
+            change = Change(raw.offset, Action.SUBMIT, found) if found else None
+        else:
+            change = Change(raw.offset, last_action_of(raw.document), submission_from(raw.document))
+        if change is not None:
+            self._listener.changed(change)
+        self.position = raw.offset
+
+    async def _begin_anew(self) -> None:
+        with contextlib.suppress(Unavailable):  # else the next round finds the position lost again
+            self.position = await self._database.primary_time()
+            self._listener.gap()

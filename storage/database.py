@@ -1,0 +1,188 @@
+"""The only file that imports Motor, PyMongo or BSON: connection, errors, replica set, change streams.
+
+Motor is in maintenance upstream; whoever replaces it starts, and ends, here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from bson.timestamp import Timestamp
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
+from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient, ReturnDocument, WriteConcern
+from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure, PyMongoError
+
+from storage.domain.errors import Unavailable
+
+__all__ = [
+    "ASCENDING",
+    "DESCENDING",
+    "Collection",
+    "Database",
+    "DuplicateKeyError",
+    "IndexModel",
+    "PositionLost",
+    "RawChange",
+    "ReturnDocument",
+    "initiate_replica_set",
+    "unavailable_while_down",
+]
+
+Document = dict[str, Any]
+Collection = AsyncIOMotorCollection[Document]
+
+ACKNOWLEDGED = WriteConcern(w="majority", j=True)
+"""Promise 1: a write counts once a majority has it in its journal."""
+
+_SOCKET_TIMEOUT_MS = 30_000
+_CHANGE_STREAM_HISTORY_LOST = 286
+_NOT_YET_INITIALIZED = 94
+
+
+class PositionLost(Exception):
+    """The oplog no longer reaches back to where the change stream was: events in between are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawChange:
+    """One event of the oplog: the document as that event left it, when it is known, and its id."""
+
+    offset: int
+    document_id: Any
+    document: Document | None
+    token: Mapping[str, Any]
+
+
+@contextmanager
+def unavailable_while_down() -> Iterator[None]:
+    """Turn what the driver raises while MongoDB cannot serve into Unavailable; a duplicate key passes."""
+    try:
+        yield
+    except DuplicateKeyError:
+        raise
+    except PyMongoError as error:
+        raise Unavailable from error
+
+
+class Database:
+    """A MongoDB replica set's database, by URI. Every operation has a deadline of its own."""
+
+    def __init__(self, uri: str, name: str, *, timeout_seconds: float) -> None:
+        self._client: AsyncIOMotorClient[Document] = AsyncIOMotorClient(
+            uri,
+            tz_aware=True,
+            serverSelectionTimeoutMS=int(timeout_seconds * 1000),
+            connectTimeoutMS=int(timeout_seconds * 1000),
+            socketTimeoutMS=_SOCKET_TIMEOUT_MS,
+            waitQueueTimeoutMS=int(timeout_seconds * 1000),
+            appname="turantalim-upload-server",
+        )
+        self._database: AsyncIOMotorDatabase[Document] = self._client.get_database(
+            name, write_concern=ACKNOWLEDGED
+        )
+
+    def collection(self, name: str) -> Collection:
+        return self._database.get_collection(name)
+
+    async def ensure_collection_with_images(self, name: str) -> None:
+        """Make sure collection `name` keeps pre- and post-images, so that every change event can carry the
+        document exactly as that event left it (MongoDB 6.0 manual, "Change Streams with Document Pre- and
+        Post-Images"). A plain look-up would show a later state under an earlier event's name."""
+        with unavailable_while_down():
+            images = {"enabled": True}
+            try:
+                await self._database.create_collection(name, changeStreamPreAndPostImages=images)
+            except CollectionInvalid:
+                await self._database.command({"collMod": name, "changeStreamPreAndPostImages": images})
+
+    async def once(self, collection: str, key: str, value: str) -> str:
+        """The value kept under `key`: `value` if there was none, whoever came first if several ask at once."""
+        with unavailable_while_down():
+            kept = await self.collection(collection).find_one_and_update(
+                {"_id": key},
+                {"$setOnInsert": {"value": value}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        return str(kept["value"])
+
+    async def primary_time(self) -> int:
+        """The offset of the primary's latest operation; raises Unavailable if there is no primary."""
+        with unavailable_while_down():
+            reply = await self._client.admin.command("hello")
+            if not reply.get("isWritablePrimary"):
+                raise Unavailable
+            return _offset(reply["operationTime"])
+
+    async def changes(
+        self, name: str, pipeline: list[Mapping[str, Any]], *, after: Mapping[str, Any] | None, since: int
+    ) -> AsyncIterator[RawChange]:
+        """Follow collection `name` from the resume token `after`, or from offset `since` when there is none.
+
+        Raises Unavailable when the stream breaks and PositionLost when it cannot be resumed from there.
+        """
+        start: Mapping[str, Any] = (
+            {"resume_after": after} if after else {"start_at_operation_time": _timestamp(since)}
+        )
+        try:
+            with unavailable_while_down():
+                async with self.collection(name).watch(
+                    pipeline, full_document="whenAvailable", max_await_time_ms=500, **start
+                ) as stream:
+                    async for change in stream:
+                        yield RawChange(
+                            offset=_offset(change["clusterTime"]),
+                            document_id=change["documentKey"]["_id"],
+                            document=change.get("fullDocument"),
+                            token=change["_id"],
+                        )
+        except Unavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, OperationFailure) and cause.code == _CHANGE_STREAM_HISTORY_LOST:
+                raise PositionLost from cause
+            raise
+
+    def close(self) -> None:
+        self._client.close()
+
+
+def _offset(moment: Timestamp) -> int:
+    """Cluster time in 53 bits, exact in a JavaScript number: seconds · 2²⁰ + increment (design section 4)."""
+    return int(moment.time) * (1 << 20) + int(moment.inc)
+
+
+def _timestamp(offset: int) -> Timestamp:
+    return Timestamp(offset >> 20, offset & ((1 << 20) - 1))
+
+
+def initiate_replica_set(port: int, name: str, *, timeout_seconds: float) -> None:
+    """Make the lone `mongod` on loopback `port` the primary of replica set `name`; blocks until it is.
+
+    A set initiated earlier under another port is told its new address. Raises TimeoutError.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    host = f"127.0.0.1:{port}"
+    client: MongoClient[Document] = MongoClient(
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=int(timeout_seconds * 1000)
+    )
+    with client:
+        try:
+            config = client.admin.command("replSetGetConfig")["config"]
+        except OperationFailure as error:
+            if error.code != _NOT_YET_INITIALIZED:
+                raise
+            members = [{"_id": 0, "host": host}]
+            client.admin.command("replSetInitiate", {"_id": name, "members": members})
+        else:
+            if config["members"][0]["host"] != host:
+                config["members"][0]["host"] = host
+                config["version"] += 1
+                client.admin.command("replSetReconfig", config, force=True)
+        while not client.admin.command("hello").get("isWritablePrimary"):
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            time.sleep(0.02)

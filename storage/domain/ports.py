@@ -1,0 +1,80 @@
+"""What the upload intake and the review desk ask of their surroundings; the comments are the contract. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from storage.domain.people import Person
+from storage.domain.submission import Action, Section, Status, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class FreshIds:
+    """Ids nobody else will get: one submission, one manual review, and files from `first_file` up."""
+
+    submission: int
+    manual_review: int
+    first_file: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a list: the sort key and the id of the last row shown."""
+
+    moment: datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a list, and where the next ones start (None: there are none)."""
+
+    submissions: tuple[Submission, ...]
+    next: Position | None
+
+
+class Duplicate(Exception):
+    """The unique index refused a second submission for one student, section and user test (promise 4)."""
+
+
+class Submissions(Protocol):
+    """Submission documents. Every method raises Unavailable while there is no MongoDB primary."""
+
+    async def fresh_ids(self, files: int) -> FreshIds:
+        """Reserve ids. Ids of a submission that is then not inserted are never used again."""
+
+    async def insert(self, submission: Submission) -> None:
+        """Record it, acknowledged by a majority and the journal (promise 1); raises Duplicate."""
+
+    async def save(
+        self, before: Submission, after: Submission, action: Action, actor: Person, moment: datetime
+    ) -> bool:
+        """Write what differs between `before` and `after` if nothing stands against it: the status and revision
+        are still those of `before`, and no other reviewer's claim is in the way at `moment`. One guarded
+        update; False means it lost and changed nothing. Raises Duplicate like `insert`."""
+
+    async def find(self, submission_id: int) -> Submission | None: ...
+
+    async def find_review(self, manual_review_id: int) -> Submission | None: ...
+
+    async def find_same(self, submission: Submission) -> Submission | None:
+        """The submission that made `insert` raise Duplicate."""
+
+    async def find_owner(self, path: str) -> str | None:
+        """The user id whose submission holds the file at `path`, or None."""
+
+    async def referenced(self, paths: Collection[str]) -> set[str]:
+        """Those of `paths` that a document points at."""
+
+    async def of_student(self, student_id: str, after: Position | None, limit: int) -> Page:
+        """A student's own, newest first."""
+
+    async def queue(
+        self, status: Status, section: Section | None, after: Position | None, limit: int
+    ) -> Page:
+        """Pending ones oldest first, checked ones newest review first."""
+
+    async def counts(self, section: Section | None) -> dict[Status, int]: ...

@@ -1,0 +1,188 @@
+"""A submission, its life, and why an action on it is refused. Pure.
+
+`pending` → (claim, renew, release, replace)* → `checked` → (reopen) → `pending`. The table `ALLOWED` is
+the whole of it. The store repeats the same conditions in the filter of one guarded update; when that matches
+nothing, `refusal` explains why from the document as it then is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from storage.domain.errors import (
+    AlreadyChecked,
+    AlreadySubmitted,
+    ClaimedByAnother,
+    Conflict,
+    NotChecked,
+    StaleRevision,
+)
+from storage.domain.grading import Grade
+from storage.domain.people import Person
+
+
+class Section(StrEnum):
+    WRITING = "writing"
+    SPEAKING = "speaking"
+
+
+class Status(StrEnum):
+    PENDING = "pending"
+    CHECKED = "checked"
+
+
+class Action(StrEnum):
+    """What people do to a submission. The past tense of it is the event others see."""
+
+    SUBMIT = "submitted"
+    REPLACE = "replaced"
+    CLAIM = "claimed"
+    RENEW = "renewed"
+    RELEASE = "released"
+    CHECK = "checked"
+    REOPEN = "reopened"
+
+
+ALLOWED: dict[Action, Status] = {
+    Action.REPLACE: Status.PENDING,
+    Action.CLAIM: Status.PENDING,
+    Action.RENEW: Status.PENDING,
+    Action.RELEASE: Status.PENDING,
+    Action.CHECK: Status.PENDING,
+    Action.REOPEN: Status.CHECKED,
+}
+"""The status an action needs."""
+
+_WRONG_STATUS: dict[Action, type[Conflict]] = {
+    Action.REPLACE: AlreadySubmitted,
+    Action.REOPEN: NotChecked,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One uploaded file in its final place. `path` is relative to the media root and made by the server."""
+
+    id: int
+    path: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+    uploaded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One question's files. `kind` is the API's `question_type`; `question` a catalogue id where one was sent."""
+
+    number: int
+    kind: str
+    files: tuple[StoredFile, ...]
+    question: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A lease: the submission is this reviewer's until `expires_at`, unless renewed or released."""
+
+    reviewer: Person
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """Who did what when, which revision came of it, and the grade then given, if one was."""
+
+    action: Action
+    at: datetime
+    by: Person
+    revision: int
+    grade: Grade | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One student's answers to one section, with what became of them. `id` is the API's `test_result_id`."""
+
+    id: int
+    manual_review_id: int
+    student: Person
+    section: Section
+    status: Status
+    revision: int
+    submitted_at: datetime
+    answers: tuple[Answer, ...]
+    content_digest: str
+    user_test_id: int | None = None
+    exam_id: int | None = None
+    external_result_id: int | None = None
+    grade: Grade | None = None
+    claim: Claim | None = None
+    history: tuple[HistoryEntry, ...] = ()
+
+    def claim_at(self, moment: datetime) -> Claim | None:
+        """The claim in force at `moment`; an expired one counts for nothing."""
+        return self.claim if self.claim is not None and self.claim.expires_at > moment else None
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        return tuple(file for answer in self.answers for file in answer.files)
+
+
+def refusal(
+    submission: Submission, action: Action, actor: Person, moment: datetime, revision: int | None = None
+) -> Conflict | None:
+    """Why `actor` cannot do `action` at `moment`, or None if nothing stands against it.
+
+    A `revision` is what the actor believes the present one to be (design promise 5). A reviewer's claim keeps
+    other reviewers from claiming, renewing, releasing and checking, never the student from replacing.
+    """
+    if submission.status is not ALLOWED[action]:
+        return _WRONG_STATUS.get(action, AlreadyChecked)(submission)
+    if revision is not None and revision != submission.revision:
+        return StaleRevision(submission)
+    claim = submission.claim_at(moment)
+    if claim is not None and claim.reviewer.id != actor.id and action is not Action.REPLACE:
+        return ClaimedByAnother(submission)
+    return None
+
+
+def claimed(before: Submission, reviewer: Person, expires_at: datetime) -> Submission:
+    """The claim is `reviewer`'s until `expires_at`. Claims do not change the revision."""
+    return replace(before, claim=Claim(reviewer, expires_at))
+
+
+def released(before: Submission) -> Submission:
+    return replace(before, claim=None)
+
+
+def checked(before: Submission, grade: Grade) -> Submission:
+    """Graded: one revision on, nobody's claim, the grade kept in the history for good (promise 5)."""
+    entry = HistoryEntry(Action.CHECK, grade.checked_at, grade.reviewer, before.revision + 1, grade)
+    return _revised(before, entry, status=Status.CHECKED, grade=grade)
+
+
+def reopened(before: Submission, by: Person, at: datetime) -> Submission:
+    """Pending again; the earlier grade stays in the history, in the entry of its check."""
+    entry = HistoryEntry(Action.REOPEN, at, by, before.revision + 1)
+    return _revised(before, entry, status=Status.PENDING, grade=None)
+
+
+def replaced(before: Submission, new: Submission) -> Submission:
+    """The contents of `new` under the ids of `before` (`submissions.resubmission: replace_pending`)."""
+    entry = HistoryEntry(Action.REPLACE, new.submitted_at, new.student, before.revision + 1)
+    return _revised(
+        before,
+        entry,
+        submitted_at=new.submitted_at,
+        answers=new.answers,
+        content_digest=new.content_digest,
+        exam_id=new.exam_id,
+    )
+
+
+def _revised(before: Submission, entry: HistoryEntry, **changes: Any) -> Submission:
+    return replace(before, revision=entry.revision, claim=None, history=(*before.history, entry), **changes)

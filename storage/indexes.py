@@ -1,0 +1,50 @@
+"""The collections' names and indexes: what must be unique, and what the lists sort by."""
+
+from __future__ import annotations
+
+from storage.database import ASCENDING, DESCENDING, Database, IndexModel, unavailable_while_down
+
+SUBMISSIONS = "submissions"
+SEQUENCES = "sequences"
+EXAMS = "exams"
+USER_TESTS = "user_tests"
+QUESTIONS = "questions"
+META = "meta"
+
+SUBMISSION_INDEXES = [
+    # Promise 4: one submission per student, section and user test, or per contents where there is no user test.
+    IndexModel([("student.id", ASCENDING), ("identity", ASCENDING)], unique=True, name="one_per_identity"),
+    IndexModel([("manual_review_id", ASCENDING)], unique=True, name="by_manual_review"),
+    # Who owns a file, and which files a document points at (promise 2).
+    IndexModel([("answers.files.path", ASCENDING)], unique=True, sparse=True, name="by_file"),
+    # The student's own list, newest first.
+    IndexModel(
+        [("student.id", ASCENDING), ("submitted_at", DESCENDING), ("_id", DESCENDING)], name="of_student"
+    ),
+    # The queue, oldest pending first, of one section or of both.
+    IndexModel(
+        [("status", ASCENDING), ("section", ASCENDING), ("submitted_at", ASCENDING), ("_id", ASCENDING)],
+        name="queue_of_section",
+    ),
+    IndexModel([("status", ASCENDING), ("submitted_at", ASCENDING), ("_id", ASCENDING)], name="queue"),
+    # Checked ones, newest review first.
+    IndexModel(
+        [
+            ("status", ASCENDING),
+            ("section", ASCENDING),
+            ("grade.checked_at", DESCENDING),
+            ("_id", DESCENDING),
+        ],
+        name="checked_of_section",
+    ),
+    IndexModel(
+        [("status", ASCENDING), ("grade.checked_at", DESCENDING), ("_id", DESCENDING)], name="checked"
+    ),
+]
+
+
+async def ensure_indexes(database: Database) -> None:
+    """Create what is missing; harmless when all is there."""
+    await database.ensure_collection_with_images(SUBMISSIONS)
+    with unavailable_while_down():
+        await database.collection(SUBMISSIONS).create_indexes(SUBMISSION_INDEXES)

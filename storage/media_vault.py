@@ -1,0 +1,347 @@
+"""Uploaded files on disk: drafts while they arrive, then under their final names for good.
+
+Layout below the media root:
+    .drafts/{instance}/{name}              one folder a process, locked while the process lives
+    {section}/{year}/{month}/{day}/{name}.{extension}
+Names are made here; a client's file name never reaches the disk. All disk work runs in the vault's own
+threads, one job a batch of operations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+
+from storage.domain.errors import ServiceError, StorageFull, Unavailable, UnsupportedMedia
+from storage.domain.file_operations import CloseFile, FileOperation, KeptFile, OpenFile, WriteBytes
+from storage.domain.media_rules import MediaFormat, MediaKind
+from storage.domain.submission import Section
+from storage.media_type import HEAD_BYTES, MediaTypeDetector
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+_DRAFTS = ".drafts"
+_FILE_MODE, _FOLDER_MODE = 0o640, 0o750
+_DISK_THREADS = 8
+"""Enough to keep a disk's queue filled while some jobs wait in fsync; each upload has at most one job."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_SWEEP_BATCH = 500
+_MAX_RESERVE_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSettings:
+    """`reserve_bytes` None: 1 % of the file system, at most 1 GiB."""
+
+    root: Path
+    reserve_bytes: int | None
+    fsync: bool = True
+
+
+class MediaVault:
+    """The media root. `open()` before use, `close()` at the end; both block."""
+
+    def __init__(self, settings: VaultSettings, detector: MediaTypeDetector) -> None:
+        self._settings = settings
+        self._root = settings.root
+        self._drafts = self._root / _DRAFTS / uuid.uuid4().hex
+        self._lock_fd = -1
+        self._known_folders: set[Path] = set()
+        self._threads = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="disk")
+        self.detector = detector
+
+    def open(self) -> None:
+        """Make and lock this process's draft folder, and remove those of processes that died."""
+        self._drafts.mkdir(mode=_FOLDER_MODE, parents=True)
+        self._lock_fd = os.open(self._drafts / "lock", os.O_CREAT | os.O_RDWR, _FILE_MODE)
+        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+        for folder in self._drafts.parent.iterdir():
+            if folder != self._drafts and _is_abandoned(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        shutil.rmtree(self._drafts, ignore_errors=True)
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def new_draft(self) -> Draft:
+        return Draft(self)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do disk work in a thread; what the operating system refuses becomes StorageFull or Unavailable."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except OSError as error:
+            log.error("disk refused", error=str(error), errno=error.errno)
+            raise (StorageFull if error.errno in _FULL else Unavailable) from error
+
+    def locate(self, path: str) -> Path:
+        """Where a document's `path` is on disk."""
+        return self._root / path
+
+    async def remove(self, paths: Iterable[str]) -> None:
+        """Unlink files no document points at; missing ones are fine."""
+        gone = [self._root / path for path in paths]
+
+        def unlink() -> None:
+            for path in gone:
+                path.unlink(missing_ok=True)
+
+        await self.run(unlink)
+
+    async def check_writable(self) -> None:
+        """Raise Unavailable or StorageFull if an upload could not be stored now."""
+        probe = self._drafts / f"probe-{uuid.uuid4().hex}"
+
+        def write_and_remove() -> None:
+            self.check_room()
+            probe.touch(mode=_FILE_MODE)
+            probe.unlink()
+
+        await self.run(write_and_remove)
+
+    async def old_files(self, untouched_seconds: float) -> list[list[str]]:
+        """All kept files and drafts nobody touched for so long, in batches of relative paths."""
+        horizon = time.time() - untouched_seconds
+
+        def walk() -> list[list[str]]:
+            old = (
+                str((Path(folder) / name).relative_to(self._root))
+                for folder, _, names in os.walk(self._root)
+                for name in names
+                if name != "lock" and _modified(Path(folder) / name) < horizon
+            )
+            return list(iter(lambda: list(islice(old, _SWEEP_BATCH)), []))
+
+        return await self.run(walk)
+
+    # What follows runs in the vault's threads.
+
+    def check_room(self) -> None:
+        """Raise StorageFull below the reserve: the disk's last bytes belong to the database and the logs."""
+        disk = os.statvfs(self._root)
+        reserve = self._settings.reserve_bytes
+        if reserve is None:
+            reserve = min(disk.f_blocks * disk.f_frsize // 100, _MAX_RESERVE_BYTES)
+        if disk.f_bavail * disk.f_frsize < reserve:
+            raise StorageFull
+
+    def draft_path(self) -> Path:
+        return self._drafts / uuid.uuid4().hex
+
+    def keep(self, files: Iterable[DraftFile], section: Section, moment: datetime) -> tuple[KeptFile, ...]:
+        """fsync, rename, fsync the folder: after this a power cut loses nothing (promise 1)."""
+        folder = Path(section) / moment.strftime("%Y/%m/%d")
+        self._ensure_folder(folder)
+        kept: list[KeptFile] = []
+        try:
+            for file in files:
+                kept.append(file.move_to(self._root, folder, fsync=self._settings.fsync))
+            if self._settings.fsync:
+                _fsync_folder(self._root / folder)
+        except OSError:
+            for moved in kept:
+                (self._root / moved.path).unlink(missing_ok=True)
+            raise
+        return tuple(kept)
+
+    def _ensure_folder(self, folder: Path) -> None:
+        """Make `folder` and its parents, each entry on disk before anything is put below it."""
+        if folder in self._known_folders:
+            return
+        current = self._root
+        for part in folder.parts:
+            parent, current = current, current / part
+            current.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+            if self._settings.fsync:
+                _fsync_folder(parent)
+        self._known_folders.add(folder)
+
+
+class Draft:
+    """The files of one upload while it arrives. Add operations, flush when a batch is due, keep or discard."""
+
+    def __init__(self, vault: MediaVault) -> None:
+        self._vault = vault
+        self._pending: list[FileOperation] = []
+        self._files: list[DraftFile] = []
+        self._job: asyncio.Future[Any] | None = None
+        self._over = False
+        self.pending_bytes = 0
+
+    def add(self, operation: FileOperation) -> None:
+        """Note an operation; nothing happens on disk before `flush` or `keep`."""
+        self._pending.append(operation)
+        if isinstance(operation, WriteBytes):
+            self.pending_bytes += len(operation.data)
+
+    async def flush(self) -> None:
+        """Carry out what was added, in one job. Awaiting this is the upload's backpressure.
+
+        Raises UnsupportedMedia naming the field, StorageFull, Unavailable.
+        """
+        operations = self._take()
+        if operations:
+            await self._run(lambda: self._carry_out(operations))
+
+    async def keep(self, section: Section, moment: datetime) -> tuple[KeptFile, ...]:
+        """Carry out the rest and move every file to its final name, durably; the draft is over."""
+        operations = self._take()
+
+        def finish() -> tuple[KeptFile, ...]:
+            self._carry_out(operations)
+            return self._vault.keep(self._files, section, moment)
+
+        kept = await self._run(finish)
+        self._over = True
+        return kept
+
+    async def discard(self) -> None:
+        """Leave nothing behind. Idempotent; waits for a write in flight, which cannot be cancelled."""
+        if self._over:
+            return
+        self._over = True
+        self._pending.clear()
+        if self._job is not None:
+            await asyncio.wait([self._job])
+        await self._vault.run(self._remove_files)
+
+    def _take(self) -> list[FileOperation]:
+        operations, self._pending, self.pending_bytes = self._pending, [], 0
+        return operations
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        job = asyncio.ensure_future(self._vault.run(work))
+        self._job = job
+        try:
+            return await asyncio.shield(job)
+        finally:
+            if job.done():
+                self._job = None
+
+    def _remove_files(self) -> None:
+        for file in self._files:
+            file.remove()
+
+    def _carry_out(self, operations: Iterable[FileOperation]) -> None:
+        for operation in operations:
+            match operation:
+                case OpenFile(field, kind):
+                    self._vault.check_room()
+                    self._files.append(DraftFile(self._vault.draft_path(), field, kind, self._vault.detector))
+                case WriteBytes(data):
+                    self._files[-1].write(data)
+                case CloseFile():
+                    self._files[-1].complete()
+
+
+class DraftFile:
+    """One file of a draft: its type decided on its first bytes, its hash taken on the way. Blocking."""
+
+    def __init__(self, path: Path, field: str, kind: MediaKind, detector: MediaTypeDetector) -> None:
+        self._path = path
+        self._field = field
+        self._kind = kind
+        self._detector = detector
+        self._head = b""
+        self._format: MediaFormat | None = None
+        self._hash = hashlib.sha256()
+        self._size_bytes = 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
+
+    def write(self, data: bytes) -> None:
+        if self._format is None:
+            self._head += data
+            if len(self._head) < HEAD_BYTES:
+                return
+            data = self._decide()
+        self._append(data)
+
+    def complete(self) -> None:
+        if self._format is None:
+            self._append(self._decide())
+
+    def move_to(self, root: Path, folder: Path, *, fsync: bool) -> KeptFile:
+        if self._format is None:
+            raise ServiceError  # a file is completed before it is kept
+        path = folder / f"{self._path.name}.{self._format.extension}"
+        # The sweep goes by this time; an upload may have taken longer than a draft may lie about.
+        os.utime(self._fd)
+        if fsync:
+            os.fsync(self._fd)
+        self._close()
+        self._path.rename(root / path)
+        return KeptFile(
+            self._field, str(path), self._format.media_type, self._size_bytes, self._hash.hexdigest()
+        )
+
+    def remove(self) -> None:
+        self._close()
+        self._path.unlink(missing_ok=True)
+
+    def _decide(self) -> bytes:
+        self._format = self._detector.detect(self._kind, self._head[:HEAD_BYTES])
+        if self._format is None:
+            raise UnsupportedMedia(details={self._field: [UnsupportedMedia.sentence]})
+        head, self._head = self._head, b""
+        return head
+
+    def _append(self, data: bytes) -> None:
+        self._hash.update(data)
+        self._size_bytes += len(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _is_abandoned(folder: Path) -> bool:
+    """True if no living process holds the lock of a draft folder."""
+    try:
+        fd = os.open(folder / "lock", os.O_RDWR)
+    except OSError:
+        return False  # just being made, or not ours: its files fall to the sweep
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
+
+
+def _fsync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,189 @@
+"""Submissions as MongoDB documents. Field names appear here and in `indexes.py` only.
+
+A document is the submission's own shape plus three fields of the store: `_id` (the submission's id),
+`identity` (what must be unique for one student) and `last_action` (which event the change stream reports).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Some
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError, ReturnDocument
+from storage.database import unavailable_while_down as available
+from storage.domain.people import Person
+from storage.domain.ports import Duplicate, FreshIds, Page, Position
+from storage.domain.submission import ALLOWED, Action, Section, Status, Submission
+from storage.indexes import SEQUENCES, SUBMISSIONS
+
+Document = dict[str, Any]
+
+_SUBMISSION = TypeAdapter(Submission)
+_OLDEST_SUBMITTED = [("submitted_at", ASCENDING), ("_id", ASCENDING)]
+_NEWEST_SUBMITTED = [("submitted_at", DESCENDING), ("_id", DESCENDING)]
+_NEWEST_CHECKED = [("grade.checked_at", DESCENDING), ("_id", DESCENDING)]
+
+
+def submission_from(document: Mapping[str, Any]) -> Submission:
+    """The submission a document holds; the store's own fields are left behind."""
+    return _SUBMISSION.validate_python({**document, "id": document["_id"]})
+
+
+def last_action_of(document: Mapping[str, Any]) -> Action:
+    return Action(document["last_action"])
+
+
+class SubmissionStore:
+    """The `Submissions` port on MongoDB."""
+
+    def __init__(self, database: Database) -> None:
+        self._submissions = database.collection(SUBMISSIONS)
+        self._sequences = database.collection(SEQUENCES)
+
+    async def fresh_ids(self, files: int) -> FreshIds:
+        # Its own acknowledgement need not be waited for: the oplog keeps the order, so whoever acknowledges
+        # the submission that uses these ids has acknowledged this too.
+        with available():
+            last = await self._sequences.find_one_and_update(
+                {"_id": SUBMISSIONS},
+                {"$inc": {"submission": 1, "manual_review": 1, "file": files}},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
+            )
+        return FreshIds(last["submission"], last["manual_review"], last["file"] - files + 1)
+
+    async def insert(self, submission: Submission) -> None:
+        document = _document(submission) | {"last_action": Action.SUBMIT}
+        try:
+            with available():
+                await self._submissions.insert_one(document)
+        except DuplicateKeyError as error:
+            raise Duplicate from error
+
+    async def save(
+        self, before: Submission, after: Submission, action: Action, actor: Person, moment: datetime
+    ) -> bool:
+        old, new = _document(before), _document(after)
+        changes = {name: value for name, value in new.items() if value != old[name]}
+        guard = {
+            "_id": before.id,
+            "status": ALLOWED[action],
+            "revision": before.revision,
+            **_claim_guard(action, actor, moment),
+        }
+        try:
+            with available():
+                result = await self._submissions.update_one(
+                    guard, {"$set": changes | {"last_action": action}}
+                )
+        except DuplicateKeyError as error:
+            raise Duplicate from error
+        return result.matched_count == 1
+
+    async def find(self, submission_id: int) -> Submission | None:
+        return await self._find({"_id": submission_id})
+
+    async def find_review(self, manual_review_id: int) -> Submission | None:
+        return await self._find({"manual_review_id": manual_review_id})
+
+    async def find_same(self, submission: Submission) -> Submission | None:
+        return await self._find({"student.id": submission.student.id, "identity": _identity(submission)})
+
+    async def find_owner(self, path: str) -> str | None:
+        with available():
+            document = await self._submissions.find_one({"answers.files.path": path}, {"student.id": 1})
+        return document["student"]["id"] if document else None
+
+    async def referenced(self, paths: Some[str]) -> set[str]:
+        wanted = set(paths)
+        with available():
+            cursor = self._submissions.find(
+                {"answers.files.path": {"$in": list(wanted)}}, {"answers.files.path": 1}
+            )
+            return {
+                file["path"]
+                async for document in cursor
+                for answer in document["answers"]
+                for file in answer["files"]
+            } & wanted
+
+    async def of_student(self, student_id: str, after: Position | None, limit: int) -> Page:
+        return await self._page({"student.id": student_id}, _NEWEST_SUBMITTED, after, limit)
+
+    async def queue(
+        self, status: Status, section: Section | None, after: Position | None, limit: int
+    ) -> Page:
+        order = _OLDEST_SUBMITTED if status is Status.PENDING else _NEWEST_CHECKED
+        wanted: Document = {"status": status} | ({"section": section} if section else {})
+        return await self._page(wanted, order, after, limit)
+
+    async def counts(self, section: Section | None) -> dict[Status, int]:
+        wanted: Document = {"section": section} if section else {}
+        with available():
+            return {
+                status: await self._submissions.count_documents({"status": status, **wanted})
+                for status in Status
+            }
+
+    async def _find(self, wanted: Document) -> Submission | None:
+        with available():
+            document = await self._submissions.find_one(wanted)
+        return submission_from(document) if document else None
+
+    async def _page(
+        self, wanted: Document, order: list[tuple[str, int]], after: Position | None, limit: int
+    ) -> Page:
+        """Rows after a position, by sort key and id, so that the list stays right while it moves."""
+        (key, direction), _ = order
+        if after is not None:
+            beyond = "$gt" if direction == ASCENDING else "$lt"
+            wanted = wanted | {
+                "$or": [
+                    {key: {beyond: after.moment}},
+                    {key: after.moment, "_id": {beyond: after.id}},
+                ]
+            }
+        with available():
+            documents = await self._submissions.find(wanted).sort(order).limit(limit + 1).to_list(limit + 1)
+        rows = tuple(submission_from(document) for document in documents[:limit])
+        if len(documents) <= limit:
+            return Page(rows, None)
+        last = rows[-1]
+        moment = last.grade.checked_at if order is _NEWEST_CHECKED and last.grade else last.submitted_at
+        return Page(rows, Position(moment, last.id))
+
+
+def _document(submission: Submission) -> Document:
+    document = asdict(submission)
+    document["_id"] = document.pop("id")
+    document["identity"] = _identity(submission)
+    return document
+
+
+def _identity(submission: Submission) -> str:
+    """What one student can have only once: a section of a user test, else one set of contents."""
+    test = submission.user_test_id
+    return (
+        f"{submission.section}:{test}"
+        if test is not None
+        else f"{submission.section}::{submission.content_digest}"
+    )
+
+
+def _claim_guard(action: Action, actor: Person, moment: datetime) -> Document:
+    mine = {"claim.reviewer.id": actor.id, "claim.expires_at": {"$gt": moment}}
+    free = {"$or": [{"claim": None}, {"claim.expires_at": {"$lte": moment}}]}
+    match action:
+        case Action.CLAIM:
+            return free
+        case Action.RENEW | Action.RELEASE:
+            return mine
+        case Action.CHECK:
+            return {"$or": [*free["$or"], mine]}
+        case _:
+            return {}
