@@ -6,7 +6,7 @@ Motor is in maintenance upstream; whoever replaces it starts, and ends, here.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,13 @@ from typing import Any
 from bson.timestamp import Timestamp
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient, ReturnDocument, WriteConcern
-from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import (
+    CollectionInvalid,
+    ConnectionFailure,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+)
 
 from storage.domain.errors import Unavailable
 
@@ -159,17 +165,22 @@ def _timestamp(offset: int) -> Timestamp:
     return Timestamp(offset >> 20, offset & ((1 << 20) - 1))
 
 
-def initiate_replica_set(port: int, name: str, *, timeout_seconds: float) -> None:
+def initiate_replica_set(port: int, name: str, timeout_seconds: float, *, alive: Callable[[], None]) -> None:
     """Make the lone `mongod` on loopback `port` the primary of replica set `name`; blocks until it is.
 
-    A set initiated earlier under another port is told its new address. Raises TimeoutError.
+    A set initiated earlier under another port is told its new address. `alive` is called while waiting and may
+    raise to give up. Raises TimeoutError.
     """
     deadline = time.monotonic() + timeout_seconds
     host = f"127.0.0.1:{port}"
     client: MongoClient[Document] = MongoClient(
-        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=int(timeout_seconds * 1000)
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=200
     )
     with client:
+        while not _answers(client):
+            alive()
+            if time.monotonic() > deadline:
+                raise TimeoutError
         try:
             config = client.admin.command("replSetGetConfig")["config"]
         except OperationFailure as error:
@@ -183,6 +194,15 @@ def initiate_replica_set(port: int, name: str, *, timeout_seconds: float) -> Non
                 config["version"] += 1
                 client.admin.command("replSetReconfig", config, force=True)
         while not client.admin.command("hello").get("isWritablePrimary"):
+            alive()
             if time.monotonic() > deadline:
                 raise TimeoutError
             time.sleep(0.02)
+
+
+def _answers(client: MongoClient[Document]) -> bool:
+    try:
+        client.admin.command("ping")
+    except ConnectionFailure:
+        return False
+    return True

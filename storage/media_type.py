@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+# isort: off
+import pylibmagic  # libmagic as a wheel: imported first, it makes magic find that one, not the system's
 import magic
-import pylibmagic  # noqa: F401  # brings libmagic as a wheel; must be imported before magic
 
+# isort: on
 from storage.domain.media_rules import MediaFormat, MediaKind, recognise
 
 HEAD_BYTES = 4096
@@ -15,7 +17,7 @@ class MediaTypeDetector:
     """One libmagic cookie; python-magic serialises its use, so threads may share it."""
 
     def __init__(self) -> None:
-        self._magic = magic.Magic(mime=True)
+        self._magic = magic.Magic(mime=True, magic_file=str(pylibmagic.data / "magic.mgc"))
 
     def detect(self, kind: MediaKind, head: bytes) -> MediaFormat | None:
         """The accepted format of `kind` that `head` (HEAD_BYTES, or a whole shorter file) is in, or None."""

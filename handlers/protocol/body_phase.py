@@ -17,6 +17,8 @@ class Phase(Enum):
     """Chunks are taken."""
     REFUSED = "refused"
     """The refusal is remembered; the rest of the body is read and dropped, so that the answer can be read."""
+    COMPLETING = "completing"
+    """The whole body is taken and is being made durable; a peer that goes now changes nothing about that."""
     ANSWERED = "answered"
     ABORTED = "aborted"
     """The peer went away before it had an answer."""
@@ -25,6 +27,7 @@ class Phase(Enum):
 class Event(Enum):
     ADMIT = "admit"
     REFUSE = "refuse"
+    COMPLETE = "complete"
     ANSWER = "answer"
     PEER_GONE = "peer gone"
 
@@ -35,8 +38,10 @@ _NEXT: dict[tuple[Phase, Event], Phase] = {
     (Phase.NEW, Event.ANSWER): Phase.ANSWERED,
     (Phase.NEW, Event.PEER_GONE): Phase.ABORTED,
     (Phase.RECEIVING, Event.REFUSE): Phase.REFUSED,
+    (Phase.RECEIVING, Event.COMPLETE): Phase.COMPLETING,
     (Phase.RECEIVING, Event.ANSWER): Phase.ANSWERED,
     (Phase.RECEIVING, Event.PEER_GONE): Phase.ABORTED,
+    (Phase.COMPLETING, Event.ANSWER): Phase.ANSWERED,
     (Phase.REFUSED, Event.ANSWER): Phase.ANSWERED,
     (Phase.REFUSED, Event.PEER_GONE): Phase.ABORTED,
 }
@@ -45,5 +50,5 @@ ENDED = {Phase.ANSWERED, Phase.ABORTED}
 
 
 def advance(phase: Phase, event: Event) -> Phase:
-    """The phase after `event`; an event that comes too late (a second refusal, a late answer) changes nothing."""
+    """The phase after `event`; an event that comes too late (a second refusal, a late answer) does nothing."""
     return _NEXT.get((phase, event), phase)

@@ -65,8 +65,9 @@ _BY_MAGIC: dict[str, MediaFormat] = {
 MEDIA_TYPE_BY_EXTENSION: dict[str, str] = {media.extension: media.media_type for media in _BY_MAGIC.values()}
 """How a stored file is labelled when it is served: its extension was chosen here, from its content."""
 
-_UNDECIDED = {"application/octet-stream", "text/plain"}
+_UNDECIDED = "application/octet-stream"
 _ID3_HEADER_BYTES = 10
+_ID3_VERSIONS = (2, 3, 4)
 _MPEG_LAYER_MASK, _MPEG_LAYER_III = 0x06, 0x02
 
 
@@ -77,17 +78,17 @@ def recognise(kind: MediaKind, magic_type: str, head: bytes) -> MediaFormat | No
     one). Where libmagic does not decide, an ID3v2 tag or an MPEG layer III frame header says MP3.
     """
     found = _BY_MAGIC.get(magic_type)
-    if found is None and magic_type in _UNDECIDED and _looks_like_mp3(head):
+    if found is None and magic_type == _UNDECIDED and _looks_like_mp3(head):
         found = _MP3
     return found if found is not None and found.kind is kind else None
 
 
 def _looks_like_mp3(head: bytes) -> bool:
-    """ID3v2 header (id3.org, section 3.1: version bytes below 0xFF, size bytes below 0x80) or frame sync."""
+    """ID3v2 header (id3.org, section 3.1: versions 2 to 4, size bytes below 0x80) or frame sync."""
     if head[:3] == b"ID3":
         return (
             len(head) >= _ID3_HEADER_BYTES
-            and head[3] < 0xFF
+            and head[3] in _ID3_VERSIONS
             and head[4] < 0xFF
             and all(byte < 0x80 for byte in head[6:10])
         )

@@ -1,0 +1,212 @@
+"""What every HTTP answer has: an identity, who may ask, CORS, JSON, errors in one shape."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+from urllib.parse import quote
+
+import orjson
+import structlog
+from tornado.httputil import HTTPServerRequest
+from tornado.web import Application as TornadoApplication
+from tornado.web import RequestHandler
+
+from handlers.auth import Authenticator
+from handlers.background import BackgroundTasks, InFlight
+from handlers.errors import answer_to, as_service_error
+from handlers.metrics import Metrics
+from handlers.protocol.media_link import MediaLinks
+from handlers.protocol.multipart_stream import StreamLimits
+from handlers.protocol.representations import Representations
+from handlers.protocol.upload_form import FormLimits
+from handlers.status_hub import StatusHub
+from storage.database import Database
+from storage.domain.clock import Clock
+from storage.domain.errors import Conflict, Forbidden, MethodNotAllowed, ServiceError
+from storage.domain.people import Principal, Role
+from storage.domain.ports import Submissions
+from storage.media_vault import MediaVault
+from storage.review_desk import ReviewDesk
+from storage.upload_intake import UploadIntake
+
+log = structlog.get_logger(__name__)
+access_log = structlog.get_logger("access")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+_CORS_HEADERS = {
+    "Access-Control-Allow-Methods": ", ".join((*_METHODS, "OPTIONS")),
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, Idempotency-Key, X-Upload-Id, X-Request-Id, Range, If-Range"
+    ),
+    "Access-Control-Max-Age": "600",
+}
+_EXPOSED = "X-Request-Id, Retry-After, WWW-Authenticate, Content-Range, Accept-Ranges, ETag"
+
+
+@dataclass(frozen=True, slots=True)
+class BodyLimits:
+    """Bounds on a request body, see `limits` in config.yaml."""
+
+    request_bytes: int
+    json_bytes: int
+    idle_seconds: float
+    min_bytes_per_second: float
+    drain_bytes: int
+    drain_seconds: float
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything handlers work with; built in one place, `server/services.py`."""
+
+    auth: Authenticator
+    intake: UploadIntake
+    desk: ReviewDesk
+    submissions: Submissions
+    vault: MediaVault
+    database: Database
+    hub: StatusHub
+    links: MediaLinks
+    metrics: Metrics
+    clock: Clock
+    form_limits: FormLimits
+    stream_limits: StreamLimits
+    body_limits: BodyLimits
+    allowed_origins: Collection[str]
+    dev_login: bool
+
+
+class Application(TornadoApplication):
+    """Tornado's application with typed services."""
+
+    def __init__(self, routes: list[Any], services: Services, **settings: Any) -> None:
+        self.services = services
+        self.tasks = BackgroundTasks()
+        self.in_flight = InFlight()
+        self.stopping = False
+        super().__init__(routes, **settings)
+
+    def log_request(self, handler: RequestHandler) -> None:
+        """One line a request: the path without its query, so that no token or signature is ever written."""
+        request = handler.request
+        seconds = request.request_time()
+        status = handler.get_status()
+        route = type(handler).__name__
+        self.services.metrics.requests.labels(request.method, route, str(status)).observe(seconds)
+        access_log.info(
+            "request",
+            method=request.method,
+            path=quote(request.path),
+            status=status,
+            seconds=round(seconds, 4),
+            request_id=getattr(handler, "request_id", None),
+            user=getattr(handler, "user_id", None),
+            peer=request.remote_ip,
+        )
+
+
+class BaseHandler(RequestHandler):
+    """Deny by default: a handler says in `access` which roles may use it, or that it is `public`."""
+
+    application: Application
+    access: ClassVar[Collection[Role]] = frozenset()
+    public: ClassVar[bool] = False
+    _principal: Principal | None = None
+    _allow = ""
+
+    def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
+        given = request.headers.get("X-Request-Id", "")
+        self.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        super().__init__(application, request, **kwargs)
+
+    @property
+    def services(self) -> Services:
+        return self.application.services
+
+    @property
+    def principal(self) -> Principal:
+        """Who is asking; only where `access` let someone in."""
+        if self._principal is None:
+            raise Forbidden
+        return self._principal
+
+    @property
+    def user_id(self) -> str | None:
+        return self._principal.person.id if self._principal else None
+
+    @property
+    def representations(self) -> Representations:
+        return Representations(self.services.links, self.services.clock())
+
+    def set_default_headers(self) -> None:
+        """On every answer, errors included: Tornado calls this again when it starts an error answer."""
+        self.clear_header("Server")
+        self.set_header("X-Request-Id", self.request_id)
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Vary", "Origin")
+        origin = self.request.headers.get("Origin")
+        if origin is not None and origin in self.services.allowed_origins:
+            self.set_header("Access-Control-Allow-Origin", origin)
+            self.set_header("Access-Control-Expose-Headers", _EXPOSED)
+
+    def compute_etag(self) -> None:
+        """Answers change with time and reader: only media, which sets its own, has an ETag."""
+
+    async def authorise(self) -> None:
+        """Find out who is asking and whether they may; raises Unauthenticated or Forbidden."""
+        if self.public:
+            return
+        self._principal = await self.services.auth.from_header(self.request.headers.get("Authorization"))
+        if self._principal.role not in self.access:
+            raise Forbidden
+
+    def check_method(self) -> None:
+        """Raise MethodNotAllowed, with Allow, before anything else is looked at."""
+        allowed = [name for name in _METHODS if getattr(type(self), name.lower()) is not _UNIMPLEMENTED]
+        if self.request.method not in {*allowed, "OPTIONS"}:
+            self._allow = ", ".join((*allowed, "OPTIONS"))
+            raise MethodNotAllowed
+
+    def options(self, *_: str) -> None:
+        """A CORS preflight; the allowed origin itself is among the default headers."""
+        for name, value in _CORS_HEADERS.items():
+            self.set_header(name, value)
+        self.set_status(204)
+
+    def write_json(self, content: Mapping[str, Any], status: int = 200) -> None:
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.write(orjson.dumps(content))
+
+    def write_service_error(self, error: ServiceError) -> None:
+        """Answer with `error` as the JSON of design section 3, *Errors*."""
+        answer = answer_to(error)
+        body = answer.body | {"request_id": self.request_id}
+        if isinstance(error, Conflict):
+            representations = self.representations
+            shows_all = self._principal is not None and self._principal.is_reviewer
+            represent = representations.in_detail if shows_all else representations.for_student
+            body["current"] = represent(error.current)
+        for name, value in answer.headers.items():
+            self.set_header(name, value)
+        if isinstance(error, MethodNotAllowed):
+            self.set_header("Allow", self._allow)
+        self.write_json(body, answer.status)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Tornado's hook for whatever was raised."""
+        self.write_service_error(as_service_error(kwargs.get("exc_info", (None, None, None))[1]))
+        self.finish()
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        """Only what nobody foresaw is an error of ours; refusals are in the access log."""
+        if not isinstance(value, ServiceError):
+            log.error("unexpected error", exc_info=(typ, value, tb), request_id=self.request_id)
+
+
+_UNIMPLEMENTED = cast(Any, RequestHandler.get)

@@ -1,0 +1,39 @@
+"""POST /dev/token: a token for anyone who asks, for demos on a developer's own machine (`auth.dev_login`)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from handlers.request_body import BodyHandler
+from storage.domain.errors import NotFound
+from storage.domain.people import Person, Role
+
+_TTL_SECONDS = 3600
+
+
+class Wanted(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    user_id: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$", coerce_numbers_to_str=True)
+    ]
+    role: Role = Role.STUDENT
+    name: Annotated[str, Field(max_length=200)] | None = None
+
+
+class DevTokenHandler(BodyHandler):
+    """Body `{"user_id", "role", "name"}` → `{"access": JWT}`; 404 unless `auth.dev_login` is in force."""
+
+    public = True
+
+    async def admit(self) -> None:
+        await super().admit()
+        if not self.services.dev_login and self.request.method != "OPTIONS":
+            raise NotFound
+
+    def post(self) -> None:
+        wanted = self.json_body(Wanted)
+        token = self.services.auth.mint(Person(wanted.user_id, wanted.name), wanted.role, _TTL_SECONDS)
+        self.write_json({"access": token})

@@ -1,0 +1,48 @@
+"""For operators and their tools: is the process alive, can it serve, what has it done."""
+
+from __future__ import annotations
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from handlers.request_body import BodyHandler
+from storage.domain.errors import ServiceError
+
+
+class HealthHandler(BodyHandler):
+    """GET /healthz: 200 while the process lives."""
+
+    public = True
+
+    def get(self) -> None:
+        self.write_json({"status": "ok"})
+
+
+class ReadyHandler(BodyHandler):
+    """GET /readyz: 503 without MongoDB's primary or a writable media root, saying which."""
+
+    public = True
+
+    async def get(self) -> None:
+        checks = {
+            "mongodb": self.services.database.primary_time,
+            "media": self.services.vault.check_writable,
+        }
+        parts = {}
+        for name, check in checks.items():
+            try:
+                await check()
+                parts[name] = "ok"
+            except ServiceError as error:
+                parts[name] = error.code
+        ready = set(parts.values()) == {"ok"}
+        self.write_json({"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503)
+
+
+class MetricsHandler(BodyHandler):
+    """GET /metrics, in the Prometheus text format."""
+
+    public = True
+
+    def get(self) -> None:
+        self.set_header("Content-Type", CONTENT_TYPE_LATEST)
+        self.write(self.services.metrics.exposition())

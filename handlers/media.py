@@ -1,0 +1,89 @@
+"""Uploaded files, to their owner, to reviewers, and to whoever has a signed link (design section 3)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import PurePosixPath
+
+import aiofiles
+import aiofiles.os
+
+from handlers.protocol.byte_range import read_range
+from handlers.request_body import BodyHandler
+from storage.domain.errors import Forbidden, NotFound
+from storage.domain.media_rules import MEDIA_TYPE_BY_EXTENSION
+from storage.domain.people import EVERYONE
+
+_CHUNK_BYTES = 256 << 10
+"""One thread hop reads this much; a slow reader holds no more than this in memory."""
+
+
+class MediaHandler(BodyHandler):
+    """GET and HEAD /media/{path}: Range, If-Range, ETag, shown inline.
+
+    A file never changes under its name, so the name is its ETag.
+    """
+
+    access = EVERYONE
+
+    async def authorise(self) -> None:
+        """A signed link needs no token; a wrong or late one is 403 even if a token would do without it."""
+        signature = self.get_query_argument("signature", None)
+        if signature is None:
+            await super().authorise()
+            return
+        expires = self.get_query_argument("expires", "")
+        if not self.services.links.opens(self.path_args[0], expires, signature, time.time()):
+            raise Forbidden
+
+    async def get(self, path: str) -> None:
+        await self._check_owner(path)
+        place = self.services.vault.locate(path)
+        try:
+            size_bytes = (await aiofiles.os.stat(place)).st_size
+        except FileNotFoundError:
+            raise NotFound from None
+        name = PurePosixPath(path)
+        etag = f'"{name.stem}"'
+        self.set_header("ETag", etag)
+        self.set_header("Accept-Ranges", "bytes")
+        self.set_header("Cache-Control", f"private, max-age={self.services.links.ttl_seconds}, immutable")
+        if self.check_etag_header():
+            self.set_status(304)
+            return
+        headers = self.request.headers
+        part = read_range(headers.get("Range"), headers.get("If-Range"), etag, size_bytes)
+        self.set_header("Content-Type", MEDIA_TYPE_BY_EXTENSION[name.suffix[1:]])
+        self.set_header("Content-Disposition", f'inline; filename="{name.name}"')
+        # A browser that opens the file itself must not run anything in it.
+        self.set_header("Content-Security-Policy", "default-src 'none'; media-src 'self'; sandbox")
+        first, length = (part.first, part.length) if part else (0, size_bytes)
+        if part:
+            self.set_status(206)
+            self.set_header("Content-Range", part.content_range)
+        self.set_header("Content-Length", str(length))
+        if self.request.method == "GET":
+            await self._send(str(place), first, length)
+
+    head = get
+
+    async def _check_owner(self, path: str) -> None:
+        """With a token: the owner or a reviewer. With a link nothing more is asked."""
+        if self._principal is None:
+            return
+        owner = await self.services.submissions.find_owner(path)
+        if owner is None:
+            raise NotFound
+        if not self._principal.is_reviewer and owner != self._principal.person.id:
+            raise Forbidden
+
+    async def _send(self, place: str, first: int, length: int) -> None:
+        async with aiofiles.open(place, "rb") as file:
+            await file.seek(first)
+            while length > 0:
+                chunk = await file.read(min(_CHUNK_BYTES, length))
+                if not chunk:
+                    raise OSError(f"{place} is shorter than it was")
+                length -= len(chunk)
+                self.write(chunk)
+                await self.flush()  # waits for a slow reader

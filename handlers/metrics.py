@@ -1,0 +1,41 @@
+"""What operators watch: counters and gauges in Prometheus' names and units."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+"""Seconds: from a JSON answer to a long upload over a phone."""
+
+
+class Metrics:
+    """One registry a server, so that two in one process (tests) do not meet."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Histogram(
+            "turantalim_http_request_seconds",
+            "Time from the headers of a request to the end of its answer",
+            ["method", "route", "status"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self.uploads = Counter(
+            "turantalim_uploads",
+            "Uploads by how they ended: created, refused, aborted or failed",
+            ["section", "outcome"],
+            registry=self._registry,
+        )
+        self.upload_bytes = Counter(
+            "turantalim_upload_bytes", "Body bytes of uploads received", registry=self._registry
+        )
+        self.uploads_in_flight = Gauge(
+            "turantalim_uploads_in_flight", "Uploads being received now", registry=self._registry
+        )
+        self.sockets = Gauge("turantalim_sockets", "Open status sockets", registry=self._registry)
+        self.publications = Counter(
+            "turantalim_publications", "Publications sent, by type", ["type"], registry=self._registry
+        )
+
+    def exposition(self) -> bytes:
+        return generate_latest(self._registry)

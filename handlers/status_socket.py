@@ -1,0 +1,309 @@
+"""GET /connection/websocket: the status channel, in the protocol of the Centrifugo SDKs (design section 4).
+
+A socket's life: upgrade (origin checked) → connect command with a token, within ten seconds → its own `user:`
+channel and any others, each beginning with a snapshot → pings, publications, refreshes → close code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from handlers.base import Application
+from handlers.protocol import centrifugo
+from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed
+from handlers.protocol.channels import may_have, queue_section, user_channel
+from handlers.protocol.representations import Representations
+from storage.change_feed import ChangeFeed
+from storage.domain.errors import ServiceError, TokenExpired, Unauthenticated
+from storage.domain.people import Principal
+from storage.domain.submission import Section, Status
+
+log = structlog.get_logger(__name__)
+
+MAX_INBOUND_BYTES = 64 << 10
+"""Commands are a few hundred bytes, a token a few thousand; a larger frame is closed with 1009."""
+_EXPIRY_GRACE_SECONDS = 25.0
+"""How long a socket outlives its token, for the SDK to refresh it (design section 4)."""
+_OWN_LATEST, _OLDEST_PENDING = 50, 200
+_VERSION = "turantalim"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLimits:
+    """See `status` in config.yaml."""
+
+    connect_seconds: float
+    ping_seconds: int
+    pong_seconds: float
+    outgoing_bytes: int
+
+
+class Outbox:
+    """What waits to be written to one socket: bounded, in order, written by one task at a time."""
+
+    def __init__(self, handler: WebSocketHandler, limit_bytes: int) -> None:
+        self._handler = handler
+        self._limit_bytes = limit_bytes
+        self._frames: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._writing = False
+
+    def put(self, frame: bytes) -> bool:
+        """Queue a frame; False if the reader is too slow for what already waits."""
+        self._waiting_bytes += len(frame)
+        if self._waiting_bytes > self._limit_bytes:
+            return False
+        self._frames.append(frame)
+        return True
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._writing and bool(self._frames)
+
+    async def write(self) -> None:
+        """Write until nothing waits. Each write ends when the kernel has taken the frame."""
+        self._writing = True
+        try:
+            while self._frames:
+                frame = self._frames.popleft()
+                await self._handler.write_message(frame.decode())
+                self._waiting_bytes -= len(frame)
+        except WebSocketClosedError:
+            self._frames.clear()
+        finally:
+            self._writing = False
+
+
+class StatusSocketHandler(WebSocketHandler):
+    """One client. Commands are answered in the order they came."""
+
+    application: Application
+
+    def initialize(self, feed: ChangeFeed, limits: StatusLimits) -> None:
+        self._feed = feed
+        self._limits = limits
+        self._services = self.application.services
+        self._outbox = Outbox(self, limits.outgoing_bytes)
+        self._principal: Principal | None = None
+        self._held_back: dict[str, list[bytes]] = {}
+        self._channels: set[str] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._is_closed = False
+
+    # Tornado's hooks
+
+    def check_origin(self, origin: str) -> bool:
+        """Refuse an unknown origin before the upgrade; a client that is no browser sends none."""
+        host = self.request.headers.get("Host", "")
+        return origin in self._services.allowed_origins or origin in {f"http://{host}", f"https://{host}"}
+
+    def open(self, *_: str, **__: str) -> None:
+        self._services.hub.opened(self)
+        self._after("connect", self._limits.connect_seconds, lambda: self.disconnect(CloseCode.STALE))
+
+    async def on_message(self, message: str | bytes) -> None:
+        """Tornado reads the next frame only when this one is dealt with."""
+        try:
+            for command in centrifugo.read_commands(message):
+                if self._is_closed:
+                    return
+                await self._obey(command)
+        except centrifugo.BadFrame:
+            self.disconnect(CloseCode.BAD_REQUEST)
+        except ServiceError as error:
+            log.warning("socket closed", cause=error.code)
+            self.disconnect(CloseCode.SERVER_ERROR)
+        except Exception:
+            log.exception("unexpected error on a socket")
+            self.disconnect(CloseCode.SERVER_ERROR)
+
+    def on_close(self) -> None:
+        self._forget()
+
+    # The hub's view
+
+    def publish(self, channel: str, frame: bytes) -> None:
+        """Send a publication, after the snapshot of its channel if that is still being made."""
+        if channel in self._held_back:
+            self._held_back[channel].append(frame)
+        else:
+            self._send(frame)
+
+    def disconnect(self, code: tuple[int, str]) -> None:
+        """Close with one of the protocol's codes; the SDKs know from it whether to come back."""
+        self._forget()
+        self.close(*code)
+
+    # Commands
+
+    async def _obey(self, command: centrifugo.Command) -> None:
+        match command:
+            case centrifugo.Connect():
+                await self._connect(command)
+            case _ if self._principal is None:
+                self.disconnect(CloseCode.BAD_REQUEST)
+            case centrifugo.Pong():
+                self._cancel("pong")
+            case centrifugo.Subscribe():
+                await self._subscribe(command, self._principal)
+            case centrifugo.Unsubscribe():
+                self._unsubscribe(command)
+            case centrifugo.Refresh():
+                await self._refresh(command, self._principal)
+            case centrifugo.Unknown():
+                self._send(centrifugo.error_reply(command.id, ErrorCode.METHOD_NOT_FOUND))
+
+    async def _connect(self, command: centrifugo.Connect) -> None:
+        if self._principal is not None:
+            self.disconnect(CloseCode.BAD_REQUEST)
+            return
+        principal = await self._authenticate(command.id, command.token)
+        if principal is None or self._is_closed:
+            return
+        if not self._services.hub.admit_user(principal.person.id):
+            self.disconnect(CloseCode.CONNECTION_LIMIT)
+            return
+        self._principal = principal
+        self._cancel("connect")
+        own = user_channel(principal.person.id)
+        subscribed = await self._begin(own)
+        connected = Connected(
+            client=uuid.uuid4().hex,
+            version=_VERSION,
+            ping_seconds=self._limits.ping_seconds,
+            ttl_seconds=_seconds_left(principal),
+            subscriptions={own: subscribed},
+        )
+        self._send(centrifugo.reply(command.id, "connect", connected.as_json()))
+        self._go_live(own)
+        self._expect_refresh(principal)
+        self._after("ping", self._limits.ping_seconds, self._ping)
+
+    async def _subscribe(self, command: centrifugo.Subscribe, principal: Principal) -> None:
+        channel = command.channel
+        if not may_have(principal, channel):
+            self._send(centrifugo.error_reply(command.id, ErrorCode.PERMISSION_DENIED))
+            return
+        if channel in self._channels:
+            self._send(centrifugo.error_reply(command.id, ErrorCode.ALREADY_SUBSCRIBED))
+            return
+        subscribed = await self._begin(channel)
+        self._send(centrifugo.reply(command.id, "subscribe", subscribed.as_json()))
+        self._go_live(channel)
+
+    def _unsubscribe(self, command: centrifugo.Unsubscribe) -> None:
+        self._channels.discard(command.channel)
+        self._services.hub.unsubscribe(command.channel, self)
+        self._send(centrifugo.reply(command.id, "unsubscribe", {}))
+
+    async def _refresh(self, command: centrifugo.Refresh, before: Principal) -> None:
+        principal = await self._authenticate(command.id, command.token)
+        if principal is None or self._is_closed:
+            return
+        if (principal.person.id, principal.role) != (before.person.id, before.role):
+            self.disconnect(CloseCode.INVALID_TOKEN)
+            return
+        self._principal = principal
+        self._expect_refresh(principal)
+        answer = {"client": "", "version": _VERSION, "expires": True, "ttl": _seconds_left(principal)}
+        self._send(centrifugo.reply(command.id, "refresh", answer))
+
+    async def _authenticate(self, number: int, token: str) -> Principal | None:
+        """The token's principal; None after an expired one was answered 109 or a bad one closed the socket."""
+        try:
+            return await self._services.auth.from_token(token)
+        except TokenExpired:
+            self._send(centrifugo.error_reply(number, ErrorCode.TOKEN_EXPIRED))
+        except Unauthenticated:
+            self.disconnect(CloseCode.INVALID_TOKEN)
+        return None
+
+    # Subscriptions
+
+    async def _begin(self, channel: str) -> Subscribed:
+        """Take a snapshot of `channel`. The position comes first, then the query, and publications are held back
+        meanwhile: what happens in between may be shown twice, never not at all."""
+        self._held_back[channel] = []
+        self._channels.add(channel)
+        self._services.hub.subscribe(channel, self)
+        offset = self._feed.position
+        section = queue_section(channel)
+        data = await (self._queue_snapshot(section, offset) if section else self._own_snapshot(offset))
+        return Subscribed(offset, self._feed.epoch, data)
+
+    def _go_live(self, channel: str) -> None:
+        for frame in self._held_back.pop(channel, []):
+            self._send(frame)
+
+    async def _own_snapshot(self, offset: int) -> dict[str, Any]:
+        person = self._principal.person if self._principal else None
+        if person is None:
+            raise Unauthenticated
+        page = await self._services.submissions.of_student(person.id, None, _OWN_LATEST)
+        return self._representations.snapshot(page.submissions, offset)
+
+    async def _queue_snapshot(self, section: Section, offset: int) -> dict[str, Any]:
+        submissions = self._services.submissions
+        page = await submissions.queue(Status.PENDING, section, None, _OLDEST_PENDING)
+        counts = await submissions.counts(section)
+        return self._representations.queue_snapshot(page.submissions, offset, counts)
+
+    @property
+    def _representations(self) -> Representations:
+        return Representations(self._services.links, self._services.clock())
+
+    # Time
+
+    def _ping(self) -> None:
+        self._send(centrifugo.PING)
+        self._after("pong", self._limits.pong_seconds, lambda: self.disconnect(CloseCode.NO_PONG))
+        self._after("ping", self._limits.ping_seconds, self._ping)
+
+    def _expect_refresh(self, principal: Principal) -> None:
+        late = principal.expires_at.timestamp() - time.time() + _EXPIRY_GRACE_SECONDS
+        self._after("expiry", late, lambda: self.disconnect(CloseCode.EXPIRED))
+
+    def _after(self, name: str, seconds: float, action: Any) -> None:
+        self._cancel(name)
+        self._timers[name] = asyncio.get_running_loop().call_later(seconds, action)
+
+    def _cancel(self, name: str) -> None:
+        if timer := self._timers.pop(name, None):
+            timer.cancel()
+
+    # Writing and ending
+
+    def _send(self, frame: bytes) -> None:
+        if self._is_closed:
+            return
+        if not self._outbox.put(frame):
+            self.disconnect(CloseCode.SLOW)
+        elif self._outbox.is_idle:
+            self.application.tasks.start(self._outbox.write(), "write to a socket")
+
+    def _forget(self) -> None:
+        """Leave the hub and stop every timer. Idempotent: closing and being closed both come here."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        for name in list(self._timers):
+            self._cancel(name)
+        for channel in self._channels:
+            self._services.hub.unsubscribe(channel, self)
+        self._held_back.clear()
+        if self._principal is not None:
+            self._services.hub.release_user(self._principal.person.id)
+        self._services.hub.closed(self)
+
+
+def _seconds_left(principal: Principal) -> int:
+    return max(1, int((principal.expires_at - datetime.now(UTC)).total_seconds()))

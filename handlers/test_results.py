@@ -1,0 +1,38 @@
+"""What students read: one result, and the list of their own (API document, "Get … Result")."""
+
+from __future__ import annotations
+
+from handlers.protocol.list_query import read_list_query
+from handlers.request_body import BodyHandler
+from storage.domain.errors import Forbidden, NotFound
+from storage.domain.people import EVERYONE, STUDENTS
+
+
+class TestResultHandler(BodyHandler):
+    """GET /multilevel/test-result/{id}/: its student and reviewers; another student's is 403 (promise 9)."""
+
+    access = EVERYONE
+    __test__ = False  # for pytest: a handler, not a test
+
+    async def get(self, test_result_id: str) -> None:
+        submission = await self.services.submissions.find(int(test_result_id))
+        if submission is None:
+            raise NotFound
+        if self.principal.is_reviewer:
+            self.write_json(self.representations.for_reviewer(submission))
+            return
+        if submission.student.id != self.principal.person.id:
+            raise Forbidden
+        self.write_json(self.representations.for_student(submission))
+
+
+class TestResultsHandler(BodyHandler):
+    """GET /multilevel/test-results/: the student's own, newest first."""
+
+    access = STUDENTS
+    __test__ = False
+
+    async def get(self) -> None:
+        query = read_list_query(lambda name: self.get_query_argument(name, None))
+        page = await self.services.submissions.of_student(self.principal.person.id, query.after, query.limit)
+        self.write_json(self.representations.results(page))

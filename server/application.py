@@ -1,0 +1,48 @@
+"""Which path is served by which handler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handlers.base import Application
+from handlers.dev_token import DevTokenHandler
+from handlers.health import HealthHandler, MetricsHandler, ReadyHandler
+from handlers.manual_reviews import ClaimHandler, ManualReviewHandler, ManualReviewsHandler, ReopenHandler
+from handlers.media import MediaHandler
+from handlers.request_body import NotFoundHandler
+from handlers.status_socket import MAX_INBOUND_BYTES, StatusSocketHandler
+from handlers.test_results import TestResultHandler, TestResultsHandler
+from handlers.upload import SpeakingUploadHandler, WritingUploadHandler
+from server.services import Built
+
+_ID = r"([0-9]{1,15})"
+"""Longer numbers are no ids of ours, and no BSON integers either: they are simply not found."""
+_MEDIA = r"((?:writing|speaking)/[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9a-f]{32}\.[a-z0-9]{3,4})"
+"""Exactly the names the vault makes; nothing else below the media root can be asked for."""
+
+
+def build_application(built: Built) -> Application:
+    """Every path works with and without its trailing slash."""
+    socket = {"feed": built.feed, "limits": built.status_limits}
+    routes: list[Any] = [
+        (r"/multilevel/testcheck/writing/?", WritingUploadHandler),
+        (r"/multilevel/testcheck/speaking/?", SpeakingUploadHandler),
+        (rf"/multilevel/test-result/{_ID}/?", TestResultHandler),
+        (r"/multilevel/test-results/?", TestResultsHandler),
+        (r"/multilevel/manual-reviews/?", ManualReviewsHandler),
+        (rf"/multilevel/manual-reviews/{_ID}/?", ManualReviewHandler),
+        (rf"/multilevel/manual-reviews/{_ID}/claim/?", ClaimHandler),
+        (rf"/multilevel/manual-reviews/{_ID}/reopen/?", ReopenHandler),
+        (rf"/media/{_MEDIA}/?", MediaHandler),
+        (r"/connection/websocket/?", StatusSocketHandler, socket),
+        (r"/healthz/?", HealthHandler),
+        (r"/readyz/?", ReadyHandler),
+        (r"/metrics/?", MetricsHandler),
+        (r"/dev/token/?", DevTokenHandler),
+    ]
+    return Application(
+        routes,
+        built.services,
+        default_handler_class=NotFoundHandler,
+        websocket_max_message_size=MAX_INBOUND_BYTES,
+    )

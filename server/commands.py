@@ -1,0 +1,165 @@
+"""What `python run.py …` can do: serve, token, import-catalogue, sweep."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import structlog
+
+from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
+from server.lifecycle import serve
+from server.logs import configure_logs
+from server.services import build_authenticator, build_vault, connect
+from server.settings import BadSettings, Settings, load_settings
+from server.state_dir import StateDir, StateDirInUse
+from storage.catalogue import Catalogue, UnreadableCatalogue, read_catalogue
+from storage.domain.errors import ServiceError
+from storage.domain.people import Person, Role
+from storage.indexes import ensure_indexes
+from storage.media_sweep import sweep
+from storage.submission_store import SubmissionStore
+
+log = structlog.get_logger(__name__)
+
+_TOKEN_TTL_SECONDS = 24 * 3600
+_BAD_CONFIGURATION, _FAILED = 2, 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 failed, 2 bad configuration or arguments."""
+    wanted = _parser().parse_args(arguments)
+    try:
+        settings = load_settings(wanted.config)
+        configure_logs(settings.logs)
+        match wanted.command:
+            case "token":
+                _token(settings, wanted)
+            case "import-catalogue":
+                _import_catalogue(settings, wanted.file)
+            case "sweep":
+                _sweep(settings)
+            case _:
+                _serve(settings)
+    except BadSettings as error:
+        return _fail(f"bad configuration:\n{error}", _BAD_CONFIGURATION)
+    except (StateDirInUse, MongodUnavailable, UnreadableCatalogue, OSError) as error:
+        return _fail(str(error), _FAILED)
+    except ServiceError as error:
+        return _fail(f"{error.shown} ({error.__cause__ or error.code})", _FAILED)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="run.py", description="Turantalim Upload Server")
+    parser.add_argument("--config", type=Path, help="settings file (default: config.yaml beside run.py)")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("serve", help="serve (the default)")
+    token = commands.add_parser("token", help="print a JWT signed with the configured secret")
+    token.add_argument("--user", required=True, help="user id")
+    token.add_argument("--role", choices=[role.value for role in Role], default=Role.STUDENT.value)
+    token.add_argument("--name", help="name shown to others")
+    token.add_argument(
+        "--ttl", type=int, default=_TOKEN_TTL_SECONDS, help="seconds it holds (default: a day)"
+    )
+    catalogue = commands.add_parser(
+        "import-catalogue", help="insert or overwrite exams, user tests, questions"
+    )
+    catalogue.add_argument("file", type=Path, metavar="FILE.yaml")
+    commands.add_parser("sweep", help="remove old drafts and files no document points at, once")
+    return parser
+
+
+def _serve(settings: Settings) -> None:
+    state = StateDir(settings.server.state_dir)
+    state.lock()
+    try:
+        mongod = _embedded(settings, state)
+        try:
+            uri = mongod.uri if mongod else settings.mongo.uri.get_secret_value()
+            asyncio.run(serve(settings, mongod, uri, _secret(settings, state)))
+        finally:
+            if mongod:
+                mongod.stop()
+    finally:
+        state.release()
+
+
+def _token(settings: Settings, wanted: argparse.Namespace) -> None:
+    secret = _secret(settings, StateDir(settings.server.state_dir))
+    person = Person(wanted.user, wanted.name)
+    sys.stdout.write(build_authenticator(settings, secret).mint(person, Role(wanted.role), wanted.ttl) + "\n")
+
+
+def _import_catalogue(settings: Settings, file: Path) -> None:
+    content = read_catalogue(file)
+
+    async def load(uri: str) -> None:
+        database = connect(settings, uri)
+        try:
+            counts = await Catalogue(database, enforced=True).load(content)
+        finally:
+            database.close()
+        sys.stdout.write(", ".join(f"{number} {name}" for name, number in counts.items()) + " imported\n")
+
+    with _mongo_uri(settings) as uri:
+        asyncio.run(load(uri))
+
+
+def _sweep(settings: Settings) -> None:
+    async def run(uri: str) -> None:
+        database = connect(settings, uri)
+        vault = build_vault(settings)
+        vault.open()
+        try:
+            await ensure_indexes(database)
+            removed = await sweep(vault, SubmissionStore(database), settings.media.draft_ttl_seconds)
+        finally:
+            vault.close()
+            database.close()
+        sys.stdout.write(f"{removed} files removed\n")
+
+    with _mongo_uri(settings) as uri:
+        asyncio.run(run(uri))
+
+
+@contextlib.contextmanager
+def _mongo_uri(settings: Settings) -> Iterator[str]:
+    """A MongoDB to work with: the configured one, a running server's embedded one, or one for the while."""
+    if not settings.mongo.is_embedded:
+        yield settings.mongo.uri.get_secret_value()
+        return
+    state = StateDir(settings.server.state_dir)
+    mongod = EmbeddedMongod(state.path)
+    try:
+        state.lock()
+    except StateDirInUse:
+        yield mongod.running_uri()
+        return
+    try:
+        mongod.start()
+        yield mongod.uri
+    finally:
+        mongod.stop()
+        state.release()
+
+
+def _embedded(settings: Settings, state: StateDir) -> EmbeddedMongod | None:
+    if not settings.mongo.is_embedded:
+        return None
+    mongod = EmbeddedMongod(state.path)
+    mongod.start()
+    return mongod
+
+
+def _secret(settings: Settings, state: StateDir) -> str:
+    return settings.auth.secret.get_secret_value() or state.secret()
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(message + "\n")
+    return status

@@ -1,0 +1,241 @@
+"""An own MongoDB below the state directory, for `mongo.uri: embedded`.
+
+One `mongod`, a one-member replica set on a free loopback port, started and stopped with the server. The kernel
+ends it when the server dies (PR_SET_PDEATHSIG), so that none is left behind; the next start waits until it has
+closed its files, and stops one that outlived its server all the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import ctypes.util
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from storage.database import initiate_replica_set
+
+log = structlog.get_logger(__name__)
+
+REPLICA_SET = "turantalim"
+_START_SECONDS = 60.0
+"""Recovery after a kill -9 replays the journal; a fresh start takes one second."""
+_STOP_SECONDS = 30.0
+_CACHE_GB = "0.25"
+"""WiredTiger's smallest: submissions are a few kilobytes, and the machine's memory is for the page cache."""
+_OPLOG_MB = "990"
+"""MongoDB's smallest default; weeks of submissions."""
+_PR_SET_PDEATHSIG = 1
+_HINTS = {
+    "libcurl.so.4": "apt install libcurl4, or install requirements.txt anew: its pycurl brings one",
+    "libcrypto.so.3": "OpenSSL 3 is needed (Debian 12, Ubuntu 22.04 or newer)",
+    "Address already in use": "another program took the port; start again",
+    "No space left on device": "the disk is full",
+    "Permission denied": "the user this server runs as cannot write there",
+}
+
+
+class MongodUnavailable(Exception):
+    """The embedded MongoDB cannot start; the message says why and what to do."""
+
+
+class EmbeddedMongod:
+    """Start before the event loop, from the main thread; all methods block."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._home = state_dir / "mongo"
+        self._data = self._home / "data"
+        self._log = self._home / "mongod.log"
+        self._port_file = self._home / "port"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = 0
+
+    @property
+    def uri(self) -> str:
+        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
+
+    def running_uri(self) -> str:
+        """The URI of the one that a running server has; raises MongodUnavailable if there is none."""
+        try:
+            self.port = int(self._port_file.read_text())
+        except (OSError, ValueError) as error:
+            raise MongodUnavailable(f"no embedded MongoDB was ever started in {self._home}") from error
+        return self.uri
+
+    def start(self) -> None:
+        """Start it and wait until it is primary; raises MongodUnavailable."""
+        binary = find_binary()
+        self._data.mkdir(mode=0o750, parents=True, exist_ok=True)
+        self._await_predecessor()
+        self.port = self._choose_port()
+        self._port_file.write_text(str(self.port))
+        self._spawn(binary)
+        began = time.monotonic()
+        try:
+            initiate_replica_set(self.port, REPLICA_SET, _START_SECONDS, alive=self._check_alive)
+        except TimeoutError:
+            self.stop()
+            raise MongodUnavailable(f"mongod did not become primary in time; see {self._log}") from None
+        log.info("embedded mongod is primary", port=self.port, seconds=round(time.monotonic() - began, 2))
+
+    def ensure_running(self) -> bool:
+        """Start it again if it died; True if that was needed. Returns at once: the driver waits for the primary.
+
+        Must be called from the main thread: the kernel ends a child with the thread that made it.
+        """
+        if self._process is None or self._process.poll() is None:
+            return False
+        log.error("embedded mongod died, starting it again", exit_code=self._process.returncode)
+        self._spawn(find_binary())
+        return True
+
+    def stop(self) -> None:
+        """Ask it to end, and wait; its data is flushed then. Idempotent."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            log.error("embedded mongod did not stop in time, killing it; its journal has everything")
+            process.kill()
+            process.wait()
+
+    def _spawn(self, binary: Path) -> None:
+        command = [
+            str(binary),
+            *("--dbpath", str(self._data)),
+            *("--port", str(self.port)),
+            *("--bind_ip", "127.0.0.1"),
+            *("--replSet", REPLICA_SET),
+            *("--logpath", str(self._log), "--logappend"),
+            *("--wiredTigerCacheSizeGB", _CACHE_GB),
+            *("--oplogSize", _OPLOG_MB),
+            "--nounixsocket",
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            # There is no secondary to hand over to: do not wait fifteen seconds for one when stopping.
+            *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
+        ]
+        if self._log.exists() and self._process is None:
+            self._log.replace(self._log.with_suffix(".log.1"))
+        with (self._home / "mongod.out").open("wb") as output:
+            self._process = subprocess.Popen(  # noqa: S603  # our own arguments
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=os.environ | _library_path(self._home),
+                start_new_session=True,  # Ctrl-C in a terminal is for the server, which then stops it in order
+                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  # one system call, no lock, no allocation
+            )
+
+    def _check_alive(self) -> None:
+        if self._process is None or self._process.poll() is None:
+            return
+        said = (self._home / "mongod.out").read_text(errors="replace")
+        said += self._log.read_text(errors="replace") if self._log.exists() else ""
+        hint = next((hint for sign, hint in _HINTS.items() if sign in said), f"see {self._log}")
+        last = next((line for line in reversed(said.splitlines()) if line.strip()), "")
+        code, self._process = self._process.returncode, None
+        raise MongodUnavailable(f"mongod ended with code {code}: {hint} ({last[:300]})")
+
+    def _await_predecessor(self) -> None:
+        """Wait for the mongod of a server that died here to close its files, then make sure it has."""
+        deadline = time.monotonic() + _STOP_SECONDS
+        asked = False
+        while (pid := self._predecessor()) is not None:
+            if not asked:
+                log.warning("taking over from an earlier server's mongod", pid=pid)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+                asked = True
+            if time.monotonic() > deadline:
+                raise MongodUnavailable(f"process {pid}, an earlier mongod on {self._data}, does not stop")
+            time.sleep(0.05)
+
+    def _predecessor(self) -> int | None:
+        """The process that holds the data folder: mongod writes its id there and clears it when it ends."""
+        try:
+            pid = int((self._data / "mongod.lock").read_text())
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if str(self._data).encode() in words else None
+
+    def _choose_port(self) -> int:
+        """The port of the last start if it is free, so that the replica set keeps its name; else any."""
+        with contextlib.suppress(OSError, ValueError):
+            port = int(self._port_file.read_text())
+            if _is_free(port):
+                return port
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return int(free.getsockname()[1])
+
+
+def find_binary() -> Path:
+    """`mongod` on PATH, else the one of the wheel in requirements.txt; raises MongodUnavailable."""
+    if (on_path := shutil.which("mongod")) is not None:
+        return Path(on_path)
+    if (wheel := importlib.util.find_spec("fiftyone")) is not None:
+        for folder in wheel.submodule_search_locations or ():
+            binary = Path(folder) / "db" / "bin" / "mongod"
+            if binary.is_file():
+                return binary
+    raise MongodUnavailable(
+        "there is no mongod for this machine: install MongoDB 6.0 or newer, or set mongo.uri "
+        "(TURANTALIM_MONGO__URI) to the mongodb:// URI of a replica set"
+    )
+
+
+def _library_path(home: Path) -> dict[str, str]:
+    """Where mongod finds libcurl.so.4 on a machine that has none: in the wheel of pycurl, under that name."""
+    if ctypes.util.find_library("curl") is not None:
+        return {}
+    spec = importlib.util.find_spec("pycurl")
+    if spec is None or spec.origin is None:
+        return {}
+    origin = Path(spec.origin).parent
+    for folder in (origin / "pycurl.libs", origin.parent / "pycurl.libs"):
+        for library in folder.glob("libcurl-*.so.4*"):
+            link = home / "lib" / "libcurl.so.4"
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(library)
+            return {"LD_LIBRARY_PATH": f"{link.parent}:{folder}"}
+    return {}
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _die_with(parent: int) -> Callable[[], None] | None:
+    """Run in the child before it becomes mongod: have the kernel end it (SIGTERM) when `parent` dies."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def arrange() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:  # it died before the kernel knew
+            os._exit(1)
+
+    return arrange

@@ -1,0 +1,112 @@
+"""From ready to serve to stopped: listen, follow the change feed, sweep, drain, close.
+
+At SIGTERM or SIGINT: the port closes, sockets get 3001, uploads in flight may finish for `server.drain_seconds`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+
+import structlog
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+from handlers.background import BackgroundTasks
+from handlers.base import Application
+from handlers.protocol.centrifugo import CloseCode
+from server.application import build_application
+from server.embedded_mongod import EmbeddedMongod
+from server.services import Built, build
+from server.settings import Settings
+from storage.domain.errors import ServiceError
+from storage.indexes import ensure_indexes
+from storage.media_sweep import sweep
+
+log = structlog.get_logger(__name__)
+
+CHUNK_BYTES = 512 << 10
+"""How much of a body Tornado hands over at once: eight times its default, measured half as fast again, and no
+more than a batch of the draft."""
+_MONGOD_WATCH_SECONDS = 1.0
+
+
+async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: str, secret: str) -> None:
+    """Serve until told to stop. Raises ServiceError if MongoDB or the disk cannot be used at the start."""
+    built = build(settings, mongo_uri, secret)
+    vault, database = built.services.vault, built.services.database
+    tasks = BackgroundTasks()
+    vault.open()
+    try:
+        await ensure_indexes(database)
+        await built.feed.start()
+        application = build_application(built)
+        server = _listen(settings, application)
+        follow = [
+            tasks.start(built.feed.run(), "change feed"),
+            tasks.start(_sweep_regularly(settings, built), "sweep"),
+        ]
+        if mongod is not None:
+            follow.append(tasks.start(_keep_running(mongod), "embedded mongod"))
+        await _until_told_to_stop()
+        await _stop(settings, built, application, server)
+        for task in follow:
+            task.cancel()
+        await tasks.drain()
+    finally:
+        database.close()
+        vault.close()
+
+
+def _listen(settings: Settings, application: Application) -> HTTPServer:
+    host, port = settings.server.host, settings.server.port
+    sockets = bind_sockets(port, host)
+    server = HTTPServer(application, chunk_size=CHUNK_BYTES, xheaders=settings.server.trust_proxy)
+    server.add_sockets(sockets)
+    shown = f"[{host}]" if ":" in host else host
+    sys.stdout.write(f"listening on http://{shown}:{sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    return server
+
+
+async def _until_told_to_stop() -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(number)  # a second one ends the wait
+
+
+async def _stop(settings: Settings, built: Built, application: Application, server: HTTPServer) -> None:
+    log.info("stopping", drain_seconds=settings.server.drain_seconds)
+    server.stop()
+    application.stopping = True
+    built.services.hub.disconnect_all(CloseCode.SHUTDOWN)
+    try:
+        async with asyncio.timeout(settings.server.drain_seconds):
+            await application.in_flight.drained()
+    except TimeoutError:
+        log.warning("requests in flight were cut off")
+    await server.close_all_connections()
+    async with asyncio.timeout(settings.server.drain_seconds):
+        await application.tasks.drain()
+    log.info("stopped")
+
+
+async def _sweep_regularly(settings: Settings, built: Built) -> None:
+    services = built.services
+    while True:
+        try:
+            await sweep(services.vault, services.submissions, settings.media.draft_ttl_seconds)
+        except ServiceError as error:
+            log.warning("sweep put off", cause=error.code)
+        await asyncio.sleep(settings.media.sweep_seconds)
+
+
+async def _keep_running(mongod: EmbeddedMongod) -> None:
+    while True:
+        await asyncio.sleep(_MONGOD_WATCH_SECONDS)
+        mongod.ensure_running()

@@ -1,0 +1,115 @@
+"""The one place that builds the collaborators from the settings."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from handlers.auth import Authenticator, TokenKeys
+from handlers.base import BodyLimits, Services
+from handlers.jwks import PublishedKeys
+from handlers.metrics import Metrics
+from handlers.protocol.media_link import MediaLinks
+from handlers.protocol.multipart_stream import StreamLimits
+from handlers.protocol.upload_form import FormLimits
+from handlers.status_hub import StatusHub
+from handlers.status_socket import StatusLimits
+from server.settings import Settings
+from storage.catalogue import Catalogue
+from storage.change_feed import ChangeFeed
+from storage.database import Database
+from storage.domain import clock
+from storage.media_type import MediaTypeDetector
+from storage.media_vault import MediaVault, VaultSettings
+from storage.review_desk import ReviewDesk
+from storage.submission_store import SubmissionStore
+from storage.upload_intake import UploadIntake
+
+
+@dataclass(frozen=True)
+class Built:
+    """What handlers get, and what only the lifecycle drives."""
+
+    services: Services
+    feed: ChangeFeed
+    status_limits: StatusLimits
+    catalogue: Catalogue
+
+
+def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
+    """`mongo_uri` and `secret` are what `embedded` and an empty `auth.secret` turned out to be."""
+    limits = settings.limits
+    secrets = tuple(filter(None, (secret, settings.auth.previous_secret.get_secret_value())))
+    database = connect(settings, mongo_uri)
+    submissions = SubmissionStore(database)
+    vault = build_vault(settings)
+    catalogue = Catalogue(database, enforced=settings.catalogue.enforce)
+    links = MediaLinks([_media_key(each) for each in secrets], settings.media.url_ttl_seconds)
+    metrics = Metrics()
+    hub = StatusHub(links, metrics, clock.now, settings.status.sockets_per_user)
+    services = Services(
+        auth=build_authenticator(settings, secret),
+        intake=UploadIntake(vault, submissions, catalogue, settings.submissions.resubmission, clock.now),
+        desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now),
+        submissions=submissions,
+        vault=vault,
+        database=database,
+        hub=hub,
+        links=links,
+        metrics=metrics,
+        clock=clock.now,
+        form_limits=FormLimits(
+            image_bytes=limits.image_bytes,
+            audio_bytes=limits.audio_bytes,
+            images_per_task=limits.images_per_task,
+            answers=limits.answers,
+            fields=limits.fields,
+            field_bytes=limits.field_bytes,
+        ),
+        stream_limits=StreamLimits(
+            parts=limits.fields + max(2 * limits.images_per_task, limits.answers),
+            header_bytes=limits.part_header_bytes,
+        ),
+        body_limits=BodyLimits(
+            request_bytes=limits.request_bytes,
+            json_bytes=limits.json_bytes,
+            idle_seconds=limits.idle_seconds,
+            min_bytes_per_second=limits.min_bytes_per_second,
+            drain_bytes=limits.drain_bytes,
+            drain_seconds=limits.drain_seconds,
+        ),
+        allowed_origins=frozenset(settings.cors.allowed_origins),
+        dev_login=settings.dev_login,
+    )
+    status_limits = StatusLimits(
+        connect_seconds=settings.status.connect_seconds,
+        ping_seconds=settings.status.ping_seconds,
+        pong_seconds=settings.status.pong_seconds,
+        outgoing_bytes=settings.status.outgoing_bytes,
+    )
+    return Built(services, ChangeFeed(database, submissions, hub), status_limits, catalogue)
+
+
+def connect(settings: Settings, mongo_uri: str) -> Database:
+    return Database(mongo_uri, settings.mongo.database, timeout_seconds=settings.mongo.timeout_seconds)
+
+
+def build_vault(settings: Settings) -> MediaVault:
+    media = settings.media
+    return MediaVault(VaultSettings(media.root, media.reserve_bytes, media.fsync), MediaTypeDetector())
+
+
+def build_authenticator(settings: Settings, secret: str) -> Authenticator:
+    auth = settings.auth
+    return Authenticator(
+        TokenKeys(
+            secrets=tuple(filter(None, (secret, auth.previous_secret.get_secret_value()))),
+            public_key=auth.public_key.get_secret_value() or None,
+            published=PublishedKeys(auth.jwks_url) if auth.jwks_url else None,
+        )
+    )
+
+
+def _media_key(secret: str) -> bytes:
+    """A key of its own, so that a media link can never pass for a token's signature."""
+    return hashlib.sha256(b"media links:" + secret.encode()).digest()

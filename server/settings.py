@@ -1,0 +1,264 @@
+"""Settings: `config.yaml` plus the environment, checked once at the start, frozen after."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from storage.upload_intake import Resubmission
+
+HOME = Path(__file__).resolve().parent.parent
+"""The folder of run.py, which relative paths in the settings start from."""
+
+EMBEDDED = "embedded"
+_PREFIX = "TURANTALIM_"
+_MIN_SECRET_BYTES = 32
+"""RFC 7518, section 3.2: an HS256 key has at least the size of its hash."""
+
+
+class BadSettings(Exception):
+    """The configuration cannot be used; the message has a line for each key that is wrong."""
+
+
+def _from_home(path: object) -> object:
+    return HOME / path if isinstance(path, str | Path) and str(path) else path
+
+
+HomePath = Annotated[Path, BeforeValidator(_from_home)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Server(_Section):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    processes: PositiveInt = 1
+    state_dir: HomePath = HOME / "var"
+    drain_seconds: PositiveFloat = 25
+    trust_proxy: bool = False
+
+    @field_validator("processes")
+    @classmethod
+    def _only_one(cls, value: int) -> int:
+        if value != 1:
+            raise ValueError("this release serves with one process")
+        return value
+
+    @property
+    def is_loopback(self) -> bool:
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+class Auth(_Section):
+    secret: SecretStr = SecretStr("")
+    previous_secret: SecretStr = SecretStr("")
+    public_key: SecretStr = SecretStr("")
+    jwks_url: str = ""
+    dev_login: bool | None = None
+
+    @field_validator("secret", "previous_secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value().encode()) < _MIN_SECRET_BYTES:
+            raise ValueError(f"an HS256 key needs at least {_MIN_SECRET_BYTES} bytes")
+        return value
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("an http:// or https:// URL is needed")
+        return value
+
+
+class Mongo(_Section):
+    uri: SecretStr = SecretStr(EMBEDDED)
+    database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = "turantalim"
+    timeout_seconds: PositiveFloat = 5
+
+    @field_validator("uri")
+    @classmethod
+    def _is_mongodb(cls, value: SecretStr) -> SecretStr:
+        uri = value.get_secret_value()
+        if uri != EMBEDDED and not uri.startswith(("mongodb://", "mongodb+srv://")):
+            raise ValueError(f'"{EMBEDDED}" or a mongodb:// URI is needed')
+        return value
+
+    @property
+    def is_embedded(self) -> bool:
+        return self.uri.get_secret_value() == EMBEDDED
+
+
+class Media(_Section):
+    root: HomePath = HOME / "var" / "media"
+    url_ttl_seconds: PositiveInt = 3600
+    draft_ttl_seconds: PositiveFloat = 3600
+    sweep_seconds: PositiveFloat = 300
+    reserve_bytes: NonNegativeInt | None = None
+    fsync: bool = True
+
+
+class Limits(_Section):
+    image_bytes: PositiveInt = 10 << 20
+    audio_bytes: PositiveInt = 50 << 20
+    images_per_task: PositiveInt = 10
+    answers: PositiveInt = 20
+    request_bytes: PositiveInt = 512 << 20
+    fields: PositiveInt = 100
+    field_bytes: PositiveInt = 4096
+    part_header_bytes: Annotated[int, Field(ge=256)] = 4096
+    json_bytes: PositiveInt = 256 << 10
+    idle_seconds: PositiveFloat = 30
+    min_bytes_per_second: NonNegativeInt = 1024
+    drain_bytes: NonNegativeInt = 128 << 20
+    drain_seconds: PositiveFloat = 30
+
+
+class Submissions(_Section):
+    resubmission: Resubmission = Resubmission.REJECT
+
+
+class Reviews(_Section):
+    lease_seconds: PositiveFloat = 900
+
+
+class Status(_Section):
+    sockets_per_user: PositiveInt = 5
+    connect_seconds: PositiveFloat = 10
+    ping_seconds: PositiveInt = 25
+    pong_seconds: PositiveFloat = 8
+    outgoing_bytes: PositiveInt = 1 << 20
+    ring_seconds: PositiveFloat = 600
+
+
+class Cors(_Section):
+    allowed_origins: tuple[Annotated[str, Field(pattern=r"^https?://[^/*\s]+$")], ...] = (
+        "http://localhost:3000",
+        "http://127.0.0.1:3000",
+    )
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _from_environment(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError:
+            raise ValueError('a JSON list is needed, for example ["https://turantalim.uz"]') from None
+
+
+class CatalogueRules(_Section):
+    enforce: bool = False
+
+
+class Logs(_Section):
+    format: Literal["auto", "console", "json"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Settings(BaseSettings):
+    """All settings. Secrets show as asterisks in every repr and log."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_nested_delimiter="__",
+        enable_decoding=False,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    server: Server = Server()
+    auth: Auth = Auth()
+    mongo: Mongo = Mongo()
+    media: Media = Media()
+    limits: Limits = Limits()
+    submissions: Submissions = Submissions()
+    reviews: Reviews = Reviews()
+    status: Status = Status()
+    cors: Cors = Cors()
+    catalogue: CatalogueRules = CatalogueRules()
+    logs: Logs = Logs()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (env_settings, init_settings)  # the environment wins over the file
+
+    @property
+    def dev_login(self) -> bool:
+        """`auth.dev_login`, which left open is true only on a developer's own machine."""
+        if self.auth.dev_login is None:
+            return self.mongo.is_embedded and self.server.is_loopback
+        return self.auth.dev_login
+
+
+def load_settings(config: Path | None = None) -> Settings:
+    """Read `config` (config.yaml beside run.py by default) and the environment, which wins.
+
+    Raises BadSettings with one line a wrong key, `section.key: what is wrong`.
+    """
+    path = config or HOME / "config.yaml"
+    try:
+        content = yaml.safe_load(path.read_text("utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadSettings(f"{path}: {error}") from error
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise BadSettings(f"{path}: sections with keys are needed")
+    _refuse_unknown_environment()
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        raise BadSettings("\n".join(_line(problem) for problem in error.errors())) from error
+
+
+def _refuse_unknown_environment() -> None:
+    """pydantic-settings only looks up names it knows, so a misspelt section would pass unseen."""
+    for name in os.environ:
+        if not name.upper().startswith(_PREFIX):
+            continue
+        section, _, key = name[len(_PREFIX) :].lower().partition("__")
+        if section not in Settings.model_fields or not key:
+            raise BadSettings(f"{name}: there is no such key")
+
+
+def _line(problem: Any) -> str:
+    path = ".".join(str(part) for part in problem["loc"])
+    sentence = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        sentence = "there is no such key"
+    return f"{path}: {sentence}"

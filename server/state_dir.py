@@ -1,0 +1,62 @@
+"""`server.state_dir`: one server at a time, and the secret made at the first start."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+
+class StateDirInUse(Exception):
+    """Another server runs on this state directory."""
+
+
+class StateDir:
+    """The folder of a server's own state. Blocking; used before the event loop starts."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock_fd = -1
+
+    def lock(self) -> None:
+        """Claim the folder until `release` or the end of this process, however it ends; raises StateDirInUse.
+
+        The kernel drops the lock with the process, so nothing stale is ever left behind.
+        """
+        self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        fd = os.open(self.path / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(fd, 32).decode(errors="replace").strip()
+            os.close(fd)
+            raise StateDirInUse(
+                f"server.state_dir: {self.path} is in use by another server (process {holder}); "
+                "stop it, or give this one another directory"
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._lock_fd = fd
+
+    def release(self) -> None:
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def secret(self) -> str:
+        """The secret kept here, made once, readable by this user only (`auth.secret` empty)."""
+        path = self.path / "secret"
+        self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        # Written aside and linked into place: of two first starts at once both read the same one.
+        draft = self.path / f"secret.{os.getpid()}"
+        if not path.exists():
+            draft.touch(mode=0o600)
+            draft.write_text(secrets.token_urlsafe(48))
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text().strip()

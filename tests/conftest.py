@@ -1,0 +1,138 @@
+"""The real parts every test shares: one mongod for the run, a server of its own for each test."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+
+from handlers.base import Application
+from handlers.protocol.centrifugo import CloseCode
+from server.application import build_application
+from server.embedded_mongod import EmbeddedMongod
+from server.lifecycle import CHUNK_BYTES
+from server.logs import configure_logs
+from server.services import Built, build
+from server.settings import Logs, Settings
+from storage.domain.people import Person, Role
+from storage.indexes import ensure_indexes
+
+SECRET = "a secret for tests, long enough for HS256"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs() -> None:
+    configure_logs(Logs(format="json", level="debug"))
+
+
+@pytest.fixture(autouse=True)
+def no_unexpected_errors(request: pytest.FixtureRequest, logs: None) -> Iterator[None]:
+    """A test during which an error is logged fails, unless it is marked `expects_errors`."""
+    seen: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(self.format(record))
+
+    collector = Collector(logging.ERROR)
+    logging.getLogger().addHandler(collector)
+    yield
+    logging.getLogger().removeHandler(collector)
+    if request.node.get_closest_marker("expects_errors") is None:
+        assert not seen, f"unexpected errors in the log: {seen}"
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory, logs: None) -> Iterator[EmbeddedMongod]:
+    """One real MongoDB for the whole run; each test has a database of its own in it."""
+    embedded = EmbeddedMongod(tmp_path_factory.mktemp("mongod"))
+    embedded.start()
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture
+def settings(mongod: EmbeddedMongod, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """Settings of a server in `tmp_path`; `@pytest.mark.settings(limits={"answers": 1})` changes some."""
+    sections: dict[str, dict[str, Any]] = {
+        "server": {"state_dir": tmp_path},
+        "mongo": {"uri": mongod.uri, "database": f"test-{uuid.uuid4().hex[:12]}"},
+        "media": {"root": tmp_path / "media", "reserve_bytes": 0},
+        "auth": {"secret": SECRET, "dev_login": True},
+    }
+    for marker in request.node.iter_markers("settings"):
+        for section, values in marker.kwargs.items():
+            sections.setdefault(section, {}).update(values)
+    return Settings(**sections)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def built(io_loop: IOLoop, settings: Settings) -> Iterator[Built]:
+    """All collaborators, on real parts, the change feed running whenever the loop does."""
+    built = build(settings, settings.mongo.uri.get_secret_value(), SECRET)
+    services = built.services
+    services.vault.open()
+    io_loop.run_sync(lambda: ensure_indexes(services.database))
+    io_loop.run_sync(built.feed.start)
+    yield built
+    services.database.close()
+    services.vault.close()
+
+
+@pytest.fixture
+def app(io_loop: IOLoop, built: Built) -> Iterator[Application]:
+    application = build_application(built)
+
+    async def follow() -> Any:
+        return application.tasks.start(built.feed.run(), "change feed")
+
+    feed = io_loop.run_sync(follow)
+    yield application
+
+    async def end() -> None:
+        built.services.hub.disconnect_all(CloseCode.SHUTDOWN)
+        feed.cancel()
+        await application.tasks.drain()
+
+    io_loop.run_sync(end)
+
+
+@pytest.fixture
+def http_server(io_loop: IOLoop, app: Application, _unused_port: Any) -> Iterator[HTTPServer]:
+    """pytest-tornado's own gives HTTPServer no options; ours serves as `server/lifecycle.py` does."""
+    server = HTTPServer(app, chunk_size=CHUNK_BYTES)
+    server.add_socket(_unused_port[0])
+    yield server
+    server.stop()
+    io_loop.run_sync(server.close_all_connections)
+
+
+@pytest.fixture
+def base_url(http_server: HTTPServer, http_port: int) -> str:
+    return f"http://127.0.0.1:{http_port}"
+
+
+class Tokens:
+    """Mints tokens as `python run.py token` does."""
+
+    def __init__(self, built: Built) -> None:
+        self._auth = built.services.auth
+
+    def mint(
+        self, user: str = "42", role: Role = Role.STUDENT, name: str | None = None, ttl_seconds: int = 600
+    ) -> str:
+        return self._auth.mint(Person(user, name), role, ttl_seconds)
+
+    def header(self, user: str = "42", role: Role = Role.STUDENT, name: str | None = None) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.mint(user, role, name)}"}
+
+
+@pytest.fixture
+def tokens(built: Built) -> Tokens:
+    return Tokens(built)

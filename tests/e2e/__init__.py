@@ -1,0 +1,1 @@
+"""End to end: the real `run.py` and clients we did not write."""

@@ -1,0 +1,1 @@
+"""Tests of the pure part of the edge: no server, no sockets."""

@@ -1,0 +1,58 @@
+"""The life of a request body: which event leads where, and that an end is an end."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from handlers.protocol.body_phase import ENDED, Event, Phase, advance
+
+
+@pytest.mark.parametrize(
+    ("events", "phase"),
+    [
+        ([], Phase.NEW),
+        ([Event.ADMIT], Phase.RECEIVING),
+        ([Event.ADMIT, Event.ANSWER], Phase.ANSWERED),
+        ([Event.ADMIT, Event.REFUSE], Phase.REFUSED),
+        ([Event.ADMIT, Event.REFUSE, Event.ANSWER], Phase.ANSWERED),
+        ([Event.ADMIT, Event.PEER_GONE], Phase.ABORTED),
+        ([Event.ADMIT, Event.REFUSE, Event.PEER_GONE], Phase.ABORTED),
+        ([Event.REFUSE], Phase.REFUSED),
+        ([Event.REFUSE, Event.ANSWER], Phase.ANSWERED),
+        ([Event.REFUSE, Event.PEER_GONE], Phase.ABORTED),
+        ([Event.ANSWER], Phase.ANSWERED),
+        ([Event.PEER_GONE], Phase.ABORTED),
+    ],
+)
+def test_events_lead_to_a_phase(events: list[Event], phase: Phase) -> None:
+    reached = Phase.NEW
+    for event in events:
+        reached = advance(reached, event)
+    assert reached is phase
+
+
+@pytest.mark.parametrize("event", Event)
+@pytest.mark.parametrize("phase", [Phase.ANSWERED, Phase.ABORTED])
+def test_nothing_follows_an_end(phase: Phase, event: Event) -> None:
+    assert advance(phase, event) is phase
+
+
+def test_a_second_refusal_changes_nothing() -> None:
+    assert advance(Phase.REFUSED, Event.REFUSE) is Phase.REFUSED
+
+
+@pytest.mark.parametrize("phase", [Phase.RECEIVING, Phase.REFUSED])
+def test_a_body_is_admitted_once_and_never_after_a_refusal(phase: Phase) -> None:
+    assert advance(phase, Event.ADMIT) is phase
+
+
+def test_only_the_ends_are_ends() -> None:
+    stuck = {phase for phase in Phase if all(advance(phase, event) is phase for event in Event)}
+    assert stuck == ENDED == {Phase.ANSWERED, Phase.ABORTED}
+
+
+def test_every_life_ends_with_an_answer_or_a_peer_gone() -> None:
+    for phase, event in product(Phase, (Event.ANSWER, Event.PEER_GONE)):
+        assert advance(phase, event) in ENDED

@@ -1,0 +1,1 @@
+"""Tests of the process: settings, embedded MongoDB, commands, lifecycle."""
