@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import orjson
@@ -117,7 +117,6 @@ class BaseHandler(RequestHandler):
     access: ClassVar[Collection[Role]] = frozenset()
     public: ClassVar[bool] = False
     _principal: Principal | None = None
-    _allow = ""
 
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:
         given = request.headers.get("X-Request-Id", "")
@@ -166,11 +165,20 @@ class BaseHandler(RequestHandler):
             raise Forbidden
 
     def check_method(self) -> None:
-        """Raise MethodNotAllowed, with Allow, before anything else is looked at."""
-        allowed = [name for name in _METHODS if getattr(type(self), name.lower()) is not _UNIMPLEMENTED]
-        if self.request.method not in {*allowed, "OPTIONS"}:
-            self._allow = ", ".join((*allowed, "OPTIONS"))
+        """Raise MethodNotAllowed before anything else is looked at."""
+        if self.request.method not in self._allowed_methods():
             raise MethodNotAllowed
+
+    def _allowed_methods(self) -> list[str]:
+        return [*(name for name in _METHODS if self._implements(name)), "OPTIONS"]
+
+    def _implements(self, method: str) -> bool:
+        name = "get" if method == "HEAD" else method.lower()
+        return getattr(type(self), name) is not getattr(RequestHandler, name)
+
+    def head(self, *args: str) -> Any:
+        """Wherever there is GET (RFC 9110, 9.3.2); Tornado leaves the body out."""
+        return self.get(*args)
 
     def options(self, *_: str) -> None:
         """A CORS preflight; the allowed origin itself is among the default headers."""
@@ -181,6 +189,7 @@ class BaseHandler(RequestHandler):
     def write_json(self, content: Mapping[str, Any], status: int = 200) -> None:
         self.set_status(status)
         self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.set_header("Cache-Control", "no-store")  # personal, and its links open files
         self.write(orjson.dumps(content))
 
     def write_service_error(self, error: ServiceError) -> None:
@@ -195,7 +204,7 @@ class BaseHandler(RequestHandler):
         for name, value in answer.headers.items():
             self.set_header(name, value)
         if isinstance(error, MethodNotAllowed):
-            self.set_header("Allow", self._allow)
+            self.set_header("Allow", ", ".join(self._allowed_methods()))
         self.write_json(body, answer.status)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
@@ -207,6 +216,3 @@ class BaseHandler(RequestHandler):
         """Only what nobody foresaw is an error of ours; refusals are in the access log."""
         if not isinstance(value, ServiceError):
             log.error("unexpected error", exc_info=(typ, value, tb), request_id=self.request_id)
-
-
-_UNIMPLEMENTED = cast(Any, RequestHandler.get)

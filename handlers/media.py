@@ -65,8 +65,6 @@ class MediaHandler(BodyHandler):
         if self.request.method == "GET":
             await self._send(str(place), first, length)
 
-    head = get
-
     async def _check_owner(self, path: str) -> None:
         """With a token: the owner or a reviewer. With a link nothing more is asked."""
         if self._principal is None:

@@ -43,6 +43,7 @@ class BodyHandler(BaseHandler):
     """Receives a body, small and into memory unless a subclass overrides `admit`, `receive` and `release`."""
 
     def initialize(self) -> None:
+        self.application.in_flight.begin()
         self.phase = Phase.NEW
         self.received_bytes = 0
         self.refusal: ServiceError | None = None
@@ -50,6 +51,7 @@ class BodyHandler(BaseHandler):
         self._dropped_bytes = 0
         self._busy = False
         self._settled = False
+        self._released: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._refused_at = 0.0
 
@@ -66,7 +68,10 @@ class BodyHandler(BaseHandler):
         self._json += chunk
 
     async def release(self) -> None:
-        """Let go of whatever the request held; called exactly once, however it ended."""
+        """Let go of whatever the request held; called exactly once, before a refusal is answered."""
+
+    def ended(self) -> None:
+        """The request is over, however that came; called exactly once."""
 
     # What a subclass may use
 
@@ -102,7 +107,6 @@ class BodyHandler(BaseHandler):
     async def prepare(self) -> None:
         # The bounds are ours: past Tornado's own the peer would read a bare 400.
         cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
-        self.application.in_flight.begin()
         try:
             self._check_serving()
             self.check_method()
@@ -113,7 +117,7 @@ class BodyHandler(BaseHandler):
         except Exception as error:
             self._refuse(error)
             if self.request.headers.get("Expect") or not self._has_body:
-                self._answer_refusal()
+                await self._answer_refusal()
         else:
             self._advance(Event.ADMIT)
         if self._has_body and self.phase not in ENDED:
@@ -124,7 +128,7 @@ class BodyHandler(BaseHandler):
     async def data_received(self, chunk: bytes) -> None:
         self.received_bytes += len(chunk)
         if self.phase is Phase.REFUSED:
-            self._drop(len(chunk))
+            await self._drop(len(chunk))
         if self.phase is not Phase.RECEIVING:
             return
         began, self._busy = time.monotonic(), True
@@ -169,8 +173,14 @@ class BodyHandler(BaseHandler):
             self._settled = True
             if self._timer is not None:
                 self._timer.cancel()
-            self.application.tasks.start(self.release(), "release a request")
+            self._release()
+            self.ended()
             self.application.in_flight.end()
+
+    def _release(self) -> asyncio.Task[None]:
+        if self._released is None:
+            self._released = self.application.tasks.start(self.release(), "release a request")
+        return self._released
 
     def _refuse(self, error: Exception) -> None:
         """Remember why; the answer waits until the body is over, or has been read as far as we care to."""
@@ -181,15 +191,18 @@ class BodyHandler(BaseHandler):
         self.refusal = as_service_error(error)
         self._refused_at = time.monotonic()
         self._advance(Event.REFUSE)
+        self._release()
         # Tornado calls the method when the body is over; from now on that method is the refusal.
         setattr(self, str(self.request.method).lower(), self._answer_refusal)
 
-    def _drop(self, size_bytes: int) -> None:
+    async def _drop(self, size_bytes: int) -> None:
         self._dropped_bytes += size_bytes
         if self._dropped_bytes > self._limits.drain_bytes:
-            self._answer_refusal()
+            await self._answer_refusal()
 
-    def _answer_refusal(self, *_: Any) -> None:
+    async def _answer_refusal(self, *_: Any) -> None:
+        """Say why, once nothing of the request is left."""
+        await asyncio.shield(self._release())
         if self.phase is Phase.REFUSED and self.refusal is not None:
             if self._has_body:
                 self.set_header("Connection", "close")
@@ -201,9 +214,9 @@ class BodyHandler(BaseHandler):
         now = time.monotonic()
         if self.phase is Phase.RECEIVING and not self._busy and self._pace.too_slow(now):
             self._refuse(TooSlow())
-            self._answer_refusal()
+            self.application.tasks.start(self._answer_refusal(), "answer a slow sender")
         elif self.phase is Phase.REFUSED and now - self._refused_at > self._limits.drain_seconds:
-            self._answer_refusal()
+            self.application.tasks.start(self._answer_refusal(), "answer before the body is over")
         if self.phase in {Phase.RECEIVING, Phase.REFUSED}:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_WATCH_SECONDS, self._watch)

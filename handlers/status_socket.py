@@ -17,13 +17,12 @@ from typing import Any
 import structlog
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
-from handlers.base import Application
+from handlers.base import BaseHandler
 from handlers.protocol import centrifugo
 from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed
 from handlers.protocol.channels import may_have, queue_section, user_channel
-from handlers.protocol.representations import Representations
 from storage.change_feed import ChangeFeed
-from storage.domain.errors import ServiceError, TokenExpired, Unauthenticated
+from storage.domain.errors import Forbidden, InvalidRequest, ServiceError, TokenExpired, Unauthenticated
 from storage.domain.people import Principal
 from storage.domain.submission import Section, Status
 
@@ -83,17 +82,15 @@ class Outbox:
             self._writing = False
 
 
-class StatusSocketHandler(WebSocketHandler):
+class StatusSocketHandler(BaseHandler, WebSocketHandler):
     """One client. Commands are answered in the order they came."""
 
-    application: Application
+    public = True  # the token comes in the connect command, never in the URL
 
     def initialize(self, feed: ChangeFeed, limits: StatusLimits) -> None:
         self._feed = feed
         self._limits = limits
-        self._services = self.application.services
         self._outbox = Outbox(self, limits.outgoing_bytes)
-        self._principal: Principal | None = None
         self._held_back: dict[str, list[bytes]] = {}
         self._channels: set[str] = set()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -101,13 +98,21 @@ class StatusSocketHandler(WebSocketHandler):
 
     # Tornado's hooks
 
+    async def get(self, *args: str, **kwargs: str) -> None:
+        """Refuse, before the upgrade, what is no WebSocket and an unknown origin; no browser sends none."""
+        if self.request.headers.get("Upgrade", "").lower() != "websocket":
+            raise InvalidRequest("This is a WebSocket: connect with ws:// or wss://")
+        origin = self.request.headers.get("Origin")
+        if origin is not None and not self.check_origin(origin):
+            raise Forbidden("This origin is not among cors.allowed_origins")
+        await super().get(*args, **kwargs)
+
     def check_origin(self, origin: str) -> bool:
-        """Refuse an unknown origin before the upgrade; a client that is no browser sends none."""
         host = self.request.headers.get("Host", "")
-        return origin in self._services.allowed_origins or origin in {f"http://{host}", f"https://{host}"}
+        return origin in self.services.allowed_origins or origin in {f"http://{host}", f"https://{host}"}
 
     def open(self, *_: str, **__: str) -> None:
-        self._services.hub.opened(self)
+        self.services.hub.opened(self)
         self._after("connect", self._limits.connect_seconds, lambda: self.disconnect(CloseCode.STALE))
 
     async def on_message(self, message: str | bytes) -> None:
@@ -169,7 +174,7 @@ class StatusSocketHandler(WebSocketHandler):
         principal = await self._authenticate(command.id, command.token)
         if principal is None or self._is_closed:
             return
-        if not self._services.hub.admit_user(principal.person.id):
+        if not self.services.hub.admit_user(principal.person.id):
             self.disconnect(CloseCode.CONNECTION_LIMIT)
             return
         self._principal = principal
@@ -202,7 +207,7 @@ class StatusSocketHandler(WebSocketHandler):
 
     def _unsubscribe(self, command: centrifugo.Unsubscribe) -> None:
         self._channels.discard(command.channel)
-        self._services.hub.unsubscribe(command.channel, self)
+        self.services.hub.unsubscribe(command.channel, self)
         self._send(centrifugo.reply(command.id, "unsubscribe", {}))
 
     async def _refresh(self, command: centrifugo.Refresh, before: Principal) -> None:
@@ -220,7 +225,7 @@ class StatusSocketHandler(WebSocketHandler):
     async def _authenticate(self, number: int, token: str) -> Principal | None:
         """The token's principal; None after an expired one was answered 109 or a bad one closed the socket."""
         try:
-            return await self._services.auth.from_token(token)
+            return await self.services.auth.from_token(token)
         except TokenExpired:
             self._send(centrifugo.error_reply(number, ErrorCode.TOKEN_EXPIRED))
         except Unauthenticated:
@@ -234,7 +239,7 @@ class StatusSocketHandler(WebSocketHandler):
         meanwhile: what happens in between may be shown twice, never not at all."""
         self._held_back[channel] = []
         self._channels.add(channel)
-        self._services.hub.subscribe(channel, self)
+        self.services.hub.subscribe(channel, self)
         offset = self._feed.position
         section = queue_section(channel)
         data = await (self._queue_snapshot(section, offset) if section else self._own_snapshot(offset))
@@ -248,18 +253,14 @@ class StatusSocketHandler(WebSocketHandler):
         person = self._principal.person if self._principal else None
         if person is None:
             raise Unauthenticated
-        page = await self._services.submissions.of_student(person.id, None, _OWN_LATEST)
-        return self._representations.snapshot(page.submissions, offset)
+        page = await self.services.submissions.of_student(person.id, None, _OWN_LATEST)
+        return self.representations.snapshot(page.submissions, offset)
 
     async def _queue_snapshot(self, section: Section, offset: int) -> dict[str, Any]:
-        submissions = self._services.submissions
+        submissions = self.services.submissions
         page = await submissions.queue(Status.PENDING, section, None, _OLDEST_PENDING)
         counts = await submissions.counts(section)
-        return self._representations.queue_snapshot(page.submissions, offset, counts)
-
-    @property
-    def _representations(self) -> Representations:
-        return Representations(self._services.links, self._services.clock())
+        return self.representations.queue_snapshot(page.submissions, offset, counts)
 
     # Time
 
@@ -298,11 +299,11 @@ class StatusSocketHandler(WebSocketHandler):
         for name in list(self._timers):
             self._cancel(name)
         for channel in self._channels:
-            self._services.hub.unsubscribe(channel, self)
+            self.services.hub.unsubscribe(channel, self)
         self._held_back.clear()
         if self._principal is not None:
-            self._services.hub.release_user(self._principal.person.id)
-        self._services.hub.closed(self)
+            self.services.hub.release_user(self._principal.person.id)
+        self.services.hub.closed(self)
 
 
 def _seconds_left(principal: Principal) -> int:

@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import structlog
 
+from handlers.errors import as_service_error
 from handlers.protocol.body_phase import Phase
 from handlers.protocol.multipart_stream import MultipartStream
 from handlers.protocol.speaking_form import SpeakingPlan
@@ -63,16 +64,25 @@ class UploadHandler(BodyHandler):
     async def post(self) -> None:
         self.completing()
         draft = self._require_draft()
-        sheet = await self._complete_form(draft)
-        submission = await self.services.intake.admit(draft, sheet, self.principal.person)
+        try:
+            sheet = await self._complete_form(draft)
+            submission = await self.services.intake.admit(draft, sheet, self.principal.person)
+        except Exception as error:
+            self.refusal = as_service_error(error)
+            await draft.discard()
+            raise
         self._created = True
         self.write_json(self.representations.created(submission), status=201)
 
     async def release(self) -> None:
-        """The one place where an upload ends: nothing of an unfinished one stays, and one line says how it was."""
+        """Nothing of an unfinished upload stays on the disk."""
+        if self._draft is not None:
+            await self._draft.discard()
+
+    def ended(self) -> None:
+        """One line says how each upload was."""
         if self._draft is None:
             return  # refused on its headers
-        await self._draft.discard()
         metrics = self.services.metrics
         metrics.uploads_in_flight.dec()
         metrics.upload_bytes.inc(self.received_bytes)

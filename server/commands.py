@@ -15,10 +15,10 @@ from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
 from server.lifecycle import serve
 from server.logs import configure_logs
 from server.services import build_authenticator, build_vault, connect
-from server.settings import BadSettings, Settings, load_settings
+from server.settings import BadSettings, Settings, load_settings, naming
 from server.state_dir import StateDir, StateDirInUse
 from storage.catalogue import Catalogue, UnreadableCatalogue, read_catalogue
-from storage.domain.errors import ServiceError
+from storage.domain.errors import Unavailable
 from storage.domain.people import Person, Role
 from storage.indexes import ensure_indexes
 from storage.media_sweep import sweep
@@ -49,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"bad configuration:\n{error}", _BAD_CONFIGURATION)
     except (StateDirInUse, MongodUnavailable, UnreadableCatalogue, OSError) as error:
         return _fail(str(error), _FAILED)
-    except ServiceError as error:
-        return _fail(f"{error.shown} ({error.__cause__ or error.code})", _FAILED)
+    except Unavailable as error:
+        return _fail(f"mongo.uri: {error.__cause__ or error.shown}", _FAILED)
     return 0
 
 
@@ -76,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(settings: Settings) -> None:
     state = StateDir(settings.server.state_dir)
-    state.lock()
+    with naming("server.state_dir"):
+        state.lock()
     try:
         mongod = _embedded(settings, state)
         try:

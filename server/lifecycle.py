@@ -19,7 +19,7 @@ from handlers.protocol.centrifugo import CloseCode
 from server.application import build_application
 from server.embedded_mongod import EmbeddedMongod
 from server.services import Built, build
-from server.settings import Settings
+from server.settings import Settings, naming
 from storage.domain.errors import ServiceError
 from storage.indexes import ensure_indexes
 from storage.media_sweep import sweep
@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 CHUNK_BYTES = 512 << 10
 """How much of a body Tornado hands over at once: eight times its default, measured half as fast again, and no
 more than a batch of the draft."""
+_IDLE_CONNECTION_SECONDS = 75.0
+"""How long a connection may wait for its next request: longer than nginx keeps its own side open."""
 _MONGOD_WATCH_SECONDS = 1.0
 
 
@@ -37,7 +39,8 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
     built = build(settings, mongo_uri, secret)
     vault, database = built.services.vault, built.services.database
     tasks = BackgroundTasks()
-    vault.open()
+    with naming("media.root"):
+        vault.open()
     try:
         await ensure_indexes(database)
         await built.feed.start()
@@ -61,8 +64,14 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
 
 def _listen(settings: Settings, application: Application) -> HTTPServer:
     host, port = settings.server.host, settings.server.port
-    sockets = bind_sockets(port, host)
-    server = HTTPServer(application, chunk_size=CHUNK_BYTES, xheaders=settings.server.trust_proxy)
+    with naming("server.port"):
+        sockets = bind_sockets(port, host)
+    server = HTTPServer(
+        application,
+        chunk_size=CHUNK_BYTES,
+        idle_connection_timeout=_IDLE_CONNECTION_SECONDS,
+        xheaders=settings.server.trust_proxy,
+    )
     server.add_sockets(sockets)
     shown = f"[{host}]" if ":" in host else host
     sys.stdout.write(f"listening on http://{shown}:{sockets[0].getsockname()[1]}\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -40,6 +42,15 @@ _MIN_SECRET_BYTES = 32
 
 class BadSettings(Exception):
     """The configuration cannot be used; the message has a line for each key that is wrong."""
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Turn what the operating system refuses inside into BadSettings that names `key`."""
+    try:
+        yield
+    except OSError as error:
+        raise BadSettings(f"{key}: {error}") from error
 
 
 def _from_home(path: object) -> object:

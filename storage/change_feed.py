@@ -80,8 +80,13 @@ class ChangeFeed:
                 async for raw in self._database.changes(
                     SUBMISSIONS, _HEARD, after=token, since=self.position
                 ):
-                    await self._deliver(raw)
-                    token = raw.token
+                    try:
+                        await self._deliver(raw)
+                    except Unavailable:
+                        raise
+                    except Exception as error:
+                        self._skip(raw, error)
+                    self.position, token = raw.offset, raw.token
             except PositionLost:
                 log.error("change stream position lost", position=self.position)
                 token = None
@@ -99,7 +104,11 @@ class ChangeFeed:
             change = Change(raw.offset, last_action_of(raw.document), submission_from(raw.document))
         if change is not None:
             self._listener.changed(change)
-        self.position = raw.offset
+
+    def _skip(self, raw: RawChange, error: Exception) -> None:
+        """A change that cannot be delivered must neither end the feed nor be passed over in silence."""
+        log.error("change not deliverable", submission=raw.document_id, exc_info=error)
+        self._listener.gap()
 
     async def _begin_anew(self) -> None:
         with contextlib.suppress(Unavailable):  # else the next round finds the position lost again

@@ -120,6 +120,8 @@ class Database:
         """The offset of the primary's latest operation; raises Unavailable if there is no primary."""
         with unavailable_while_down():
             reply = await self._client.admin.command("hello")
+            if "setName" not in reply:
+                raise Unavailable("mongo.uri: this MongoDB is no replica set, which change streams need")
             if not reply.get("isWritablePrimary"):
                 raise Unavailable
             return _offset(reply["operationTime"])
