@@ -17,7 +17,7 @@ from tornado.web import RequestHandler
 
 from handlers.auth import Authenticator
 from handlers.background import BackgroundTasks, InFlight
-from handlers.errors import answer_to, as_service_error
+from handlers.errors import answer_to, as_service_error, is_unforeseen
 from handlers.metrics import Metrics
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.multipart_stream import StreamLimits
@@ -97,7 +97,8 @@ class Application(TornadoApplication):
         seconds = request.request_time()
         status = handler.get_status()
         route = type(handler).__name__
-        self.services.metrics.requests.labels(request.method, route, str(status)).observe(seconds)
+        method = request.method if request.method in handler.SUPPORTED_METHODS else "other"
+        self.services.metrics.requests.labels(method, route, str(status)).observe(seconds)
         access_log.info(
             "request",
             method=request.method,
@@ -214,5 +215,5 @@ class BaseHandler(RequestHandler):
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """Only what nobody foresaw is an error of ours; refusals are in the access log."""
-        if not isinstance(value, ServiceError):
+        if is_unforeseen(value):
             log.error("unexpected error", exc_info=(typ, value, tb), request_id=self.request_id)

@@ -57,6 +57,11 @@ def as_service_error(error: BaseException | None) -> ServiceError:
     return ServiceError()
 
 
+def is_unforeseen(error: BaseException | None) -> bool:
+    """True for what becomes a 500 without our having meant it: a fault of ours, to be logged with its traceback."""
+    return not isinstance(error, ServiceError) and type(as_service_error(error)) is ServiceError
+
+
 def status_of(error: ServiceError) -> int:
     return next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
 

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 import aiofiles
 import aiofiles.os
+from tornado.iostream import StreamClosedError
 
 from handlers.protocol.byte_range import read_range
 from handlers.request_body import BodyHandler
@@ -84,4 +85,7 @@ class MediaHandler(BodyHandler):
                     raise OSError(f"{place} is shorter than it was")
                 length -= len(chunk)
                 self.write(chunk)
-                await self.flush()  # waits for a slow reader
+                try:
+                    await self.flush()  # waits for a slow reader
+                except StreamClosedError:
+                    return  # a player that seeks hangs up and asks again

@@ -18,7 +18,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.web import stream_request_body
 
 from handlers.base import BaseHandler, BodyLimits
-from handlers.errors import as_service_error
+from handlers.errors import as_service_error, is_unforeseen
 from handlers.protocol.body_phase import ENDED, Event, Phase, advance
 from handlers.protocol.pace import Pace
 from storage.domain.errors import (
@@ -34,6 +34,8 @@ from storage.domain.errors import (
 log = structlog.get_logger(__name__)
 Model = TypeVar("Model", bound=BaseModel)
 
+_ABSURD_DIGITS = 19
+"""Python refuses to read numbers of some thousand digits; a length of this many is over every limit."""
 _WATCH_SECONDS = 1.0
 """How often a body under way is looked at: limits in whole seconds need no finer grain."""
 
@@ -96,7 +98,9 @@ class BodyHandler(BaseHandler):
     def declared_bytes(self) -> int | None:
         """Content-Length, or None for a chunked body or one without."""
         declared = self.request.headers.get("Content-Length", "").split(",")[0].strip()
-        return int(declared) if declared.isascii() and declared.isdigit() else None
+        if not (declared.isascii() and declared.isdigit()):
+            return None
+        return int(declared) if len(declared) < _ABSURD_DIGITS else sys.maxsize
 
     def completing(self) -> None:
         """From here the request runs to its end, whether or not the peer waits for the answer."""
@@ -116,8 +120,8 @@ class BodyHandler(BaseHandler):
             await self.admit()
         except Exception as error:
             self._refuse(error)
-            if self.request.headers.get("Expect") or not self._has_body:
-                await self._answer_refusal()
+            if self.request.headers.get("Expect"):
+                await self._answer_refusal()  # now, so that the body is never sent
         else:
             self._advance(Event.ADMIT)
         if self._has_body and self.phase not in ENDED:
@@ -184,7 +188,7 @@ class BodyHandler(BaseHandler):
 
     def _refuse(self, error: Exception) -> None:
         """Remember why; the answer waits until the body is over, or has been read as far as we care to."""
-        if not isinstance(error, ServiceError):
+        if is_unforeseen(error):
             log.error("unexpected error", exc_info=error, request_id=self.request_id)
         if advance(self.phase, Event.REFUSE) is not Phase.REFUSED or self.refusal is not None:
             return

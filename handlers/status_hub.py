@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Protocol
 
-import structlog
-
 from handlers.metrics import Metrics
-from handlers.protocol.centrifugo import CloseCode, publication
+from handlers.protocol import centrifugo
+from handlers.protocol.centrifugo import CloseCode
 from handlers.protocol.channels import EVENT_TYPES, queue_channel, student_hears, user_channel
 from handlers.protocol.media_link import MediaLinks
+from handlers.protocol.recovery_ring import RecentPublication, RecoveryRing
 from handlers.protocol.representations import Representations
 from storage.change_feed import Change
 from storage.domain.clock import Clock
-
-log = structlog.get_logger(__name__)
 
 
 class Subscriber(Protocol):
     """An open socket, seen from here. Neither method waits or raises."""
 
-    def publish(self, channel: str, frame: bytes) -> None: ...
+    def publish(self, channel: str, offset: int, frame: bytes) -> None: ...
 
     def disconnect(self, code: tuple[int, str]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HubLimits:
+    """`ring_bytes` bounds the recent publications kept for recovery, whatever `status.ring_seconds` says."""
+
+    sockets_per_user: int
+    ring_seconds: float
+    ring_bytes: int = 32 << 20
 
 
 class StatusHub:
     """The subscriptions of this process. A `Listener` of the change feed."""
 
-    def __init__(self, links: MediaLinks, metrics: Metrics, clock: Clock, sockets_per_user: int) -> None:
+    def __init__(self, links: MediaLinks, metrics: Metrics, clock: Clock, limits: HubLimits) -> None:
         self._links = links
         self._metrics = metrics
         self._clock = clock
-        self._sockets_per_user = sockets_per_user
+        self._limits = limits
         self._channels: dict[str, set[Subscriber]] = {}
         self._sockets: set[Subscriber] = set()
         self._per_user: Counter[str] = Counter()
+        self.ring = RecoveryRing(limits.ring_seconds, limits.ring_bytes)
 
     def opened(self, socket: Subscriber) -> None:
         self._sockets.add(socket)
@@ -48,7 +57,7 @@ class StatusHub:
 
     def admit_user(self, user_id: str) -> bool:
         """Count one more socket of a user; False, and not counted, if there are enough."""
-        if self._per_user[user_id] >= self._sockets_per_user:
+        if self._per_user[user_id] >= self._limits.sockets_per_user:
             return False
         self._per_user[user_id] += 1
         return True
@@ -67,29 +76,33 @@ class StatusHub:
         if not subscribers:
             self._channels.pop(channel, None)
 
+    def began(self, offset: int) -> None:
+        """The feed starts after `offset`: whoever has a picture from before it needs a new one."""
+        self.ring.begin(offset)
+        self.disconnect_all(CloseCode.INSUFFICIENT_STATE)
+
     def changed(self, change: Change) -> None:
         """Publish one change to the student it concerns and to the reviewers of its section."""
         submission, event = change.submission, EVENT_TYPES.get(change.action)
         if event is None:
             return
         represent = Representations(self._links, self._clock())
-        student = user_channel(submission.student.id)
-        if student in self._channels and student_hears(change.action):
+        if student_hears(change.action):
+            student = user_channel(submission.student.id)
             self._publish(student, event, represent.for_student(submission), change.offset)
         queue = queue_channel(submission.section)
-        if queue in self._channels:
-            self._publish(queue, event, represent.for_reviewer(submission), change.offset)
-
-    def gap(self) -> None:
-        """Changes were lost: everyone connects anew and gets a snapshot."""
-        self.disconnect_all(CloseCode.INSUFFICIENT_STATE)
+        self._publish(queue, event, represent.for_reviewer(submission), change.offset)
 
     def disconnect_all(self, code: tuple[int, str]) -> None:
         for socket in list(self._sockets):
             socket.disconnect(code)
 
     def _publish(self, channel: str, event: str, submission: dict[str, object], offset: int) -> None:
-        frame = publication(channel, {"type": event, "submission": submission}, offset)
+        body = centrifugo.publication({"type": event, "submission": submission}, offset)
+        self.ring.add(RecentPublication(offset, channel, body))
         self._metrics.publications.labels(event).inc()
-        for socket in list(self._channels[channel]):
-            socket.publish(channel, frame)
+        subscribers = self._channels.get(channel)
+        if subscribers:
+            frame = centrifugo.push(channel, body)
+            for socket in list(subscribers):
+                socket.publish(channel, offset, frame)

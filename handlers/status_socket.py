@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
+from handlers.background import BackgroundTasks
 from handlers.base import BaseHandler
 from handlers.protocol import centrifugo
 from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed
@@ -49,8 +50,9 @@ class StatusLimits:
 class Outbox:
     """What waits to be written to one socket: bounded, in order, written by one task at a time."""
 
-    def __init__(self, handler: WebSocketHandler, limit_bytes: int) -> None:
+    def __init__(self, handler: WebSocketHandler, tasks: BackgroundTasks, limit_bytes: int) -> None:
         self._handler = handler
+        self._tasks = tasks
         self._limit_bytes = limit_bytes
         self._frames: deque[bytes] = deque()
         self._waiting_bytes = 0
@@ -58,19 +60,17 @@ class Outbox:
 
     def put(self, frame: bytes) -> bool:
         """Queue a frame; False if the reader is too slow for what already waits."""
+        if self._waiting_bytes and self._waiting_bytes + len(frame) > self._limit_bytes:
+            return False  # alone, a frame may be larger: a long snapshot is no fault of the reader's
         self._waiting_bytes += len(frame)
-        if self._waiting_bytes > self._limit_bytes:
-            return False
         self._frames.append(frame)
+        if not self._writing:
+            self._writing = True
+            self._tasks.start(self._write(), "write to a socket")
         return True
 
-    @property
-    def is_idle(self) -> bool:
-        return not self._writing and bool(self._frames)
-
-    async def write(self) -> None:
+    async def _write(self) -> None:
         """Write until nothing waits. Each write ends when the kernel has taken the frame."""
-        self._writing = True
         try:
             while self._frames:
                 frame = self._frames.popleft()
@@ -90,9 +90,9 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
     def initialize(self, feed: ChangeFeed, limits: StatusLimits) -> None:
         self._feed = feed
         self._limits = limits
-        self._outbox = Outbox(self, limits.outgoing_bytes)
+        self._outbox = Outbox(self, self.application.tasks, limits.outgoing_bytes)
         self._held_back: dict[str, list[bytes]] = {}
-        self._channels: set[str] = set()
+        self._positions: dict[str, int] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._is_closed = False
 
@@ -112,6 +112,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         return origin in self.services.allowed_origins or origin in {f"http://{host}", f"https://{host}"}
 
     def open(self, *_: str, **__: str) -> None:
+        self.set_nodelay(True)  # Tornado gave it back at the upgrade; a publication must not wait for an ACK
         self.services.hub.opened(self)
         self._after("connect", self._limits.connect_seconds, lambda: self.disconnect(CloseCode.STALE))
 
@@ -136,8 +137,10 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     # The hub's view
 
-    def publish(self, channel: str, frame: bytes) -> None:
-        """Send a publication, after the snapshot of its channel if that is still being made."""
+    def publish(self, channel: str, offset: int, frame: bytes) -> None:
+        """Send a publication the client has not seen, after the snapshot of its channel if that is being made."""
+        if offset <= self._positions[channel]:
+            return
         if channel in self._held_back:
             self._held_back[channel].append(frame)
         else:
@@ -180,7 +183,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self._principal = principal
         self._cancel("connect")
         own = user_channel(principal.person.id)
-        subscribed = await self._begin(own)
+        subscribed = await self._begin(own, command.recover.get(own))
         connected = Connected(
             client=uuid.uuid4().hex,
             version=_VERSION,
@@ -198,16 +201,16 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         if not may_have(principal, channel):
             self._send(centrifugo.error_reply(command.id, ErrorCode.PERMISSION_DENIED))
             return
-        if channel in self._channels:
+        if channel in self._positions:
             self._send(centrifugo.error_reply(command.id, ErrorCode.ALREADY_SUBSCRIBED))
             return
-        subscribed = await self._begin(channel)
+        subscribed = await self._begin(channel, command.recover)
         self._send(centrifugo.reply(command.id, "subscribe", subscribed.as_json()))
         self._go_live(channel)
 
     def _unsubscribe(self, command: centrifugo.Unsubscribe) -> None:
-        self._channels.discard(command.channel)
         self.services.hub.unsubscribe(command.channel, self)
+        self._positions.pop(command.channel, None)
         self._send(centrifugo.reply(command.id, "unsubscribe", {}))
 
     async def _refresh(self, command: centrifugo.Refresh, before: Principal) -> None:
@@ -234,26 +237,38 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     # Subscriptions
 
-    async def _begin(self, channel: str) -> Subscribed:
-        """Take a snapshot of `channel`. The position comes first, then the query, and publications are held back
-        meanwhile: what happens in between may be shown twice, never not at all."""
-        self._held_back[channel] = []
-        self._channels.add(channel)
-        self.services.hub.subscribe(channel, self)
+    async def _begin(self, channel: str, recover: centrifugo.Recover | None) -> Subscribed:
+        """Subscribe to `channel`, from where the client was if that can be, else from a snapshot."""
+        hub, epoch = self.services.hub, self._feed.epoch
+        if recover is not None and recover.epoch == epoch:
+            missed = hub.ring.since(channel, recover.offset)
+            if missed is not None:
+                position = missed[-1].offset if missed else recover.offset
+                self._positions[channel] = position
+                hub.subscribe(channel, self)
+                publications = tuple(publication.body for publication in missed)
+                return Subscribed(position, epoch, None, publications, recovered=True, was_recovering=True)
+        offset, data = await self._snapshot(channel)
+        return Subscribed(offset, epoch, data, was_recovering=recover is not None)
+
+    async def _snapshot(self, channel: str) -> tuple[int, dict[str, Any]]:
+        """The position comes first, then the query, and publications are held back meanwhile: what happens in
+        between may be shown twice, never not at all."""
         offset = self._feed.position
+        self._held_back[channel] = []
+        self._positions[channel] = offset
+        self.services.hub.subscribe(channel, self)
         section = queue_section(channel)
-        data = await (self._queue_snapshot(section, offset) if section else self._own_snapshot(offset))
-        return Subscribed(offset, self._feed.epoch, data)
+        return offset, await (
+            self._queue_snapshot(section, offset) if section else self._own_snapshot(offset)
+        )
 
     def _go_live(self, channel: str) -> None:
         for frame in self._held_back.pop(channel, []):
             self._send(frame)
 
     async def _own_snapshot(self, offset: int) -> dict[str, Any]:
-        person = self._principal.person if self._principal else None
-        if person is None:
-            raise Unauthenticated
-        page = await self.services.submissions.of_student(person.id, None, _OWN_LATEST)
+        page = await self.services.submissions.of_student(self.principal.person.id, None, _OWN_LATEST)
         return self.representations.snapshot(page.submissions, offset)
 
     async def _queue_snapshot(self, section: Section, offset: int) -> dict[str, Any]:
@@ -266,7 +281,8 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     def _ping(self) -> None:
         self._send(centrifugo.PING)
-        self._after("pong", self._limits.pong_seconds, lambda: self.disconnect(CloseCode.NO_PONG))
+        if "pong" not in self._timers:  # a later ping gives no more time to answer an earlier one
+            self._after("pong", self._limits.pong_seconds, lambda: self.disconnect(CloseCode.NO_PONG))
         self._after("ping", self._limits.ping_seconds, self._ping)
 
     def _expect_refresh(self, principal: Principal) -> None:
@@ -275,6 +291,8 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     def _after(self, name: str, seconds: float, action: Any) -> None:
         self._cancel(name)
+        if self._is_closed:  # while it was being connected
+            return
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, action)
 
     def _cancel(self, name: str) -> None:
@@ -288,8 +306,6 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
             return
         if not self._outbox.put(frame):
             self.disconnect(CloseCode.SLOW)
-        elif self._outbox.is_idle:
-            self.application.tasks.start(self._outbox.write(), "write to a socket")
 
     def _forget(self) -> None:
         """Leave the hub and stop every timer. Idempotent: closing and being closed both come here."""
@@ -298,7 +314,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self._is_closed = True
         for name in list(self._timers):
             self._cancel(name)
-        for channel in self._channels:
+        for channel in self._positions:
             self.services.hub.unsubscribe(channel, self)
         self._held_back.clear()
         if self._principal is not None:

@@ -12,7 +12,7 @@ from handlers.metrics import Metrics
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.multipart_stream import StreamLimits
 from handlers.protocol.upload_form import FormLimits
-from handlers.status_hub import StatusHub
+from handlers.status_hub import HubLimits, StatusHub
 from handlers.status_socket import StatusLimits
 from server.settings import Settings
 from storage.catalogue import Catalogue
@@ -46,7 +46,12 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
     catalogue = Catalogue(database, enforced=settings.catalogue.enforce)
     links = MediaLinks([_media_key(each) for each in secrets], settings.media.url_ttl_seconds)
     metrics = Metrics()
-    hub = StatusHub(links, metrics, clock.now, settings.status.sockets_per_user)
+    hub = StatusHub(
+        links,
+        metrics,
+        clock.now,
+        HubLimits(settings.status.sockets_per_user, settings.status.ring_seconds),
+    )
     services = Services(
         auth=build_authenticator(settings, secret),
         intake=UploadIntake(vault, submissions, catalogue, settings.submissions.resubmission, clock.now),
@@ -87,7 +92,12 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
         pong_seconds=settings.status.pong_seconds,
         outgoing_bytes=settings.status.outgoing_bytes,
     )
-    return Built(services, ChangeFeed(database, submissions, hub), status_limits, catalogue)
+    return Built(
+        services,
+        ChangeFeed(database, submissions, hub, settings.status.ring_seconds),
+        status_limits,
+        catalogue,
+    )
 
 
 def connect(settings: Settings, mongo_uri: str) -> Database:

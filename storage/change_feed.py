@@ -49,28 +49,39 @@ class Listener(Protocol):
 
     def changed(self, change: Change) -> None: ...
 
-    def gap(self) -> None:
-        """Events were lost between the last change and the next: whoever has a picture needs a new one."""
+    def began(self, offset: int) -> None:
+        """Changes after `offset` follow; of those before it some may never have been delivered."""
 
 
 class ChangeFeed:
     """Follows the submissions for one listener.
 
-    `position` is how far: all up to it was delivered. `epoch` names the data: positions of another epoch mean
-    nothing.
+    `epoch` names the data: positions of another epoch mean nothing.
     """
 
-    def __init__(self, database: Database, store: SubmissionStore, listener: Listener) -> None:
+    def __init__(
+        self, database: Database, store: SubmissionStore, listener: Listener, past_seconds: float
+    ) -> None:
+        """`past_seconds`: how far before its start the feed begins, so that what happened while no server ran, or
+        another one did, is there to recover from."""
         self._database = database
         self._store = store
         self._listener = listener
-        self.position = 0
+        self._past_seconds = past_seconds
+        self._followed = 0
+        self._started = 0
         self.epoch = ""
+
+    @property
+    def position(self) -> int:
+        """All that happened up to here was delivered, or is in whatever is read from the store from now on."""
+        return max(self._followed, self._started)
 
     async def start(self) -> None:
         """Fix where the feed begins: everything that happens after this returns will be delivered."""
         self.epoch = await self._database.once(META, "epoch", uuid.uuid4().hex)
-        self.position = await self._database.primary_time()
+        self._started = await self._database.primary_time()
+        self._begin(await self._database.reachable(SUBMISSIONS, self._started, self._past_seconds))
 
     async def run(self) -> None:
         """Follow until cancelled, through every failure of MongoDB."""
@@ -78,7 +89,7 @@ class ChangeFeed:
         while True:
             try:
                 async for raw in self._database.changes(
-                    SUBMISSIONS, _HEARD, after=token, since=self.position
+                    SUBMISSIONS, _HEARD, after=token, since=self._followed
                 ):
                     try:
                         await self._deliver(raw)
@@ -86,14 +97,19 @@ class ChangeFeed:
                         raise
                     except Exception as error:
                         self._skip(raw, error)
-                    self.position, token = raw.offset, raw.token
+                    self._followed, token = raw.offset, raw.token
             except PositionLost:
-                log.error("change stream position lost", position=self.position)
+                log.error("change stream position lost", position=self._followed)
                 token = None
-                await self._begin_anew()
+                with contextlib.suppress(Unavailable):  # else the next round finds the position lost again
+                    self._begin(await self._database.primary_time())
             except Unavailable as error:
                 log.warning("change stream broken, resuming", cause=str(error.__cause__))
             await asyncio.sleep(_RETRY_SECONDS)
+
+    def _begin(self, offset: int) -> None:
+        self._followed = offset
+        self._listener.began(offset)
 
     async def _deliver(self, raw: RawChange) -> None:
         if raw.document is None:
@@ -108,9 +124,4 @@ class ChangeFeed:
     def _skip(self, raw: RawChange, error: Exception) -> None:
         """A change that cannot be delivered must neither end the feed nor be passed over in silence."""
         log.error("change not deliverable", submission=raw.document_id, exc_info=error)
-        self._listener.gap()
-
-    async def _begin_anew(self) -> None:
-        with contextlib.suppress(Unavailable):  # else the next round finds the position lost again
-            self.position = await self._database.primary_time()
-            self._listener.gap()
+        self._listener.began(raw.offset)

@@ -126,6 +126,21 @@ class Database:
                 raise Unavailable
             return _offset(reply["operationTime"])
 
+    async def reachable(self, collection: str, present: int, past_seconds: float) -> int:
+        """The offset `past_seconds` before `present` if a change stream can start there, else `present`."""
+        past = max(1 << 20, present - (int(past_seconds) << 20))
+        try:
+            with unavailable_while_down():
+                async with self.collection(collection).watch(
+                    start_at_operation_time=_timestamp(past), max_await_time_ms=1
+                ) as stream:
+                    await stream.try_next()
+        except Unavailable as error:
+            if isinstance(error.__cause__, OperationFailure):
+                return present
+            raise
+        return past
+
     async def changes(
         self, name: str, pipeline: list[Mapping[str, Any]], *, after: Mapping[str, Any] | None, since: int
     ) -> AsyncIterator[RawChange]:

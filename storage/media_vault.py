@@ -36,7 +36,7 @@ from storage.media_type import HEAD_BYTES, MediaTypeDetector
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-_DRAFTS = ".drafts"
+_DRAFTS, _LOCK = ".drafts", "lock"
 _FILE_MODE, _FOLDER_MODE = 0o640, 0o750
 _DISK_THREADS = 8
 """Enough to keep a disk's queue filled while some jobs wait in fsync; each upload has at most one job."""
@@ -62,18 +62,23 @@ class MediaVault:
         self._root = settings.root
         self._drafts = self._root / _DRAFTS / uuid.uuid4().hex
         self._lock_fd = -1
-        self._known_folders: set[Path] = set()
+        self._durable_folders: set[Path] = set()
         self._threads = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="disk")
         self.detector = detector
 
     def open(self) -> None:
         """Make and lock this process's draft folder, and remove those of processes that died."""
-        self._drafts.mkdir(mode=_FOLDER_MODE, parents=True)
-        self._lock_fd = os.open(self._drafts / "lock", os.O_CREAT | os.O_RDWR, _FILE_MODE)
-        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
-        for folder in self._drafts.parent.iterdir():
-            if folder != self._drafts and _is_abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+        everyone = self._drafts.parent
+        everyone.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        # One at a time, or a folder just made could be taken for one whose process is gone.
+        with (everyone / _LOCK).open("w") as one_at_a_time:
+            fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+            self._drafts.mkdir(mode=_FOLDER_MODE)
+            self._lock_fd = os.open(self._drafts / _LOCK, os.O_CREAT | os.O_RDWR, _FILE_MODE)
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+            for folder in everyone.iterdir():
+                if folder.is_dir() and folder != self._drafts and _is_abandoned(folder):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -127,7 +132,7 @@ class MediaVault:
                 str((Path(folder) / name).relative_to(self._root))
                 for folder, _, names in os.walk(self._root)
                 for name in names
-                if name != "lock" and _modified(Path(folder) / name) < horizon
+                if name != _LOCK and _modified(Path(folder) / name) < horizon
             )
             return list(iter(lambda: list(islice(old, _SWEEP_BATCH)), []))
 
@@ -165,15 +170,18 @@ class MediaVault:
 
     def _ensure_folder(self, folder: Path) -> None:
         """Make `folder` and its parents, each entry on disk before anything is put below it."""
-        if folder in self._known_folders:
-            return
         current = self._root
         for part in folder.parts:
             parent, current = current, current / part
-            current.mkdir(mode=_FOLDER_MODE, exist_ok=True)
+            try:
+                current.mkdir(mode=_FOLDER_MODE)
+            except FileExistsError:
+                # Perhaps just made by another thread, or process, that has not come to its fsync yet.
+                if current in self._durable_folders:
+                    continue
             if self._settings.fsync:
                 _fsync_folder(parent)
-        self._known_folders.add(folder)
+            self._durable_folders.add(current)
 
 
 class Draft:
@@ -222,6 +230,8 @@ class Draft:
         self._pending.clear()
         if self._job is not None:
             await asyncio.wait([self._job])
+            if not self._job.cancelled():
+                self._job.exception()  # whoever waited for it has it; if nobody did, nobody needs it
         await self._vault.run(self._remove_files)
 
     def _take(self) -> list[FileOperation]:
@@ -320,9 +330,9 @@ class DraftFile:
 def _is_abandoned(folder: Path) -> bool:
     """True if no living process holds the lock of a draft folder."""
     try:
-        fd = os.open(folder / "lock", os.O_RDWR)
+        fd = os.open(folder / _LOCK, os.O_RDWR)
     except OSError:
-        return False  # just being made, or not ours: its files fall to the sweep
+        return False  # not made by a vault: its files fall to the sweep
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -48,15 +48,27 @@ class Pong:
 
 
 @dataclass(frozen=True, slots=True)
+class Recover:
+    """Where a client was in a channel before its connection broke."""
+
+    epoch: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Connect:
+    """`recover` has the server-side subscriptions the client had before."""
+
     id: int
     token: str
+    recover: dict[str, Recover] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
     id: int
     channel: str
+    recover: Recover | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,8 @@ class BadFrame(Exception):
 
 def read_commands(frame: str | bytes) -> Iterator[Command]:
     """The commands of one frame, in order. Raises BadFrame at the first line that is none."""
-    for line in frame.splitlines():
+    text = frame if isinstance(frame, bytes) else frame.encode()
+    for line in text.split(b"\n"):  # not splitlines: U+2028 may stand inside a JSON string
         if not line.strip():
             continue
         try:
@@ -107,9 +120,9 @@ def _command(content: Json) -> Command:
         raise BadFrame
     match content:
         case {"connect": {} as connect}:
-            return Connect(number, _text(connect, "token"))
+            return Connect(number, _text(connect, "token"), _recoveries(connect))
         case {"subscribe": {} as subscribe}:
-            return Subscribe(number, _text(subscribe, "channel"))
+            return Subscribe(number, _text(subscribe, "channel"), _recovery(subscribe))
         case {"unsubscribe": {} as unsubscribe}:
             return Unsubscribe(number, _text(unsubscribe, "channel"))
         case {"refresh": {} as refresh}:
@@ -125,16 +138,54 @@ def _text(content: Json, name: str) -> str:
     return text
 
 
+def _recoveries(connect: Json) -> dict[str, Recover]:
+    subs = connect.get("subs", {})
+    if not isinstance(subs, dict):
+        raise BadFrame
+    found = {}
+    for channel, sub in subs.items():
+        if isinstance(sub, dict) and (recovery := _recovery(sub)) is not None:
+            found[channel] = recovery
+    return found
+
+
+def _recovery(sub: Json) -> Recover | None:
+    if sub.get("recover") is not True:
+        return None
+    offset = sub.get("offset", 0)
+    if not isinstance(offset, int) or isinstance(offset, bool):
+        raise BadFrame
+    return Recover(_text(sub, "epoch"), offset)
+
+
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """A subscription as its reply describes it: where the channel is, and the snapshot it starts from."""
+    """A subscription as its reply describes it: where the channel is, and what the client starts from.
+
+    `data` is a snapshot; or, where `recovered`, `publications` (each as JSON) are what the client missed.
+    """
 
     offset: int
     epoch: str
-    data: Json
+    data: Json | None = None
+    publications: tuple[bytes, ...] = ()
+    recovered: bool = False
+    was_recovering: bool = False
 
     def as_json(self) -> Json:
-        return {"positioned": True, "offset": self.offset, "epoch": self.epoch, "data": self.data}
+        content: Json = {
+            "recoverable": True,
+            "positioned": True,
+            "offset": self.offset,
+            "epoch": self.epoch,
+            "recovered": self.recovered,
+            "was_recovering": self.was_recovering,
+        }
+        if self.publications:
+            content["publications"] = [orjson.Fragment(body) for body in self.publications]
+        if self.data is not None:
+            content["data"] = self.data
+        return content
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +222,11 @@ def error_reply(number: int, error: tuple[int, str, bool]) -> bytes:
     return orjson.dumps({"id": number, "error": content})
 
 
-def publication(channel: str, data: Json, offset: int) -> bytes:
-    """A push of one publication, encoded once for all who receive it."""
-    return orjson.dumps({"push": {"channel": channel, "pub": {"data": data, "offset": offset}}})
+def publication(data: Json, offset: int) -> bytes:
+    """A publication as JSON, encoded once for the ring and for all who receive it."""
+    return orjson.dumps({"data": data, "offset": offset})
+
+
+def push(channel: str, body: bytes) -> bytes:
+    """The frame that brings the publication `body` to the subscribers of `channel`."""
+    return orjson.dumps({"push": {"channel": channel, "pub": orjson.Fragment(body)}})

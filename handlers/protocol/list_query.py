@@ -17,7 +17,7 @@ from storage.domain.submission import Section, Status
 
 MAX_LIMIT, DEFAULT_LIMIT = 200, 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_POSITION = re.compile(r"(\d{1,15})-(\d{1,15})")
+_POSITION = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
 Choice = TypeVar("Choice", bound=StrEnum)
 Argument = Callable[[str], str | None]
 """Looks one query argument up; None or "" if it is not there."""
@@ -53,7 +53,7 @@ def read_cursor(cursor: str | None) -> Position | None:
     if not cursor:
         return None
     try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
         match = _POSITION.fullmatch(text)
         if match is not None:
             return Position(_EPOCH + timedelta(milliseconds=int(match[1])), int(match[2]))

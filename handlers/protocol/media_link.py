@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ class MediaLinks:
         """`/media/{path}?expires=…&signature=…`, good for `ttl_seconds` and up to a tenth more: links made close
         to each other are the same, so that a browser's cache can know the file."""
         grain = max(1, self.ttl_seconds // 10)
-        expires = -(-int(now + self.ttl_seconds) // grain) * grain
+        expires = math.ceil((now + self.ttl_seconds) / grain) * grain
         return f"{PREFIX}{path}?expires={expires}&signature={_sign(self.keys[0], path, expires)}"
 
     def opens(self, path: str, expires: str, signature: str, now: float) -> bool:

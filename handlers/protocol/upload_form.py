@@ -173,6 +173,8 @@ class UploadForm:
         return (OpenFile(self._name, kind), WriteBytes(data)) if first else (WriteBytes(data),)
 
     def _add_text(self, data: bytes) -> None:
+        if self._plan.kind_of(self._name) is not None:
+            raise wrong_fields({self._name: [_NOT_A_FILE]})
         self._size_bytes += len(data)
         if self._size_bytes > self._limits.field_bytes:
             sentence = f"Ensure this field has no more than {self._limits.field_bytes} bytes."
@@ -196,7 +198,5 @@ class UploadForm:
             text = self._text.decode()
         except UnicodeDecodeError:
             raise wrong_fields({name: ["Enter text in UTF-8."]}) from None
-        if text and self._plan.kind_of(name) is not None:
-            raise wrong_fields({name: [_NOT_A_FILE]})
         if self._plan.reads(name) and self._texts.setdefault(name, text) != text:
             raise wrong_fields({name: ["This field was sent twice with different values."]})
