@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -50,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StateDirInUse, MongodUnavailable, UnreadableCatalogue, OSError) as error:
         return _fail(str(error), _FAILED)
     except Unavailable as error:
-        return _fail(f"mongo.uri: {error.__cause__ or error.shown}", _FAILED)
+        # The driver appends the server's whole reply, or the state of every server it knows.
+        cause = re.split(r", full error:|, Timeout:", str(error.__cause__ or error.shown))[0]
+        return _fail(f"mongo.uri: {cause}", _FAILED)
     return 0
 
 

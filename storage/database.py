@@ -98,12 +98,17 @@ class Database:
         """Make sure collection `name` keeps pre- and post-images, so that every change event can carry the
         document exactly as that event left it (MongoDB 6.0 manual, "Change Streams with Document Pre- and
         Post-Images"). A plain look-up would show a later state under an earlier event's name."""
+        images = {"enabled": True}
         with unavailable_while_down():
-            images = {"enabled": True}
             try:
                 await self._database.create_collection(name, changeStreamPreAndPostImages=images)
             except CollectionInvalid:
-                await self._database.command({"collMod": name, "changeStreamPreAndPostImages": images})
+                # It is there. Only a collection made by someone else is changed: the role readWrite, which is
+                # all we ask for, may create one with images and may not change one.
+                reply = await self._database.command({"listCollections": 1, "filter": {"name": name}})
+                options = reply["cursor"]["firstBatch"][0].get("options", {})
+                if options.get("changeStreamPreAndPostImages") != images:
+                    await self._database.command({"collMod": name, "changeStreamPreAndPostImages": images})
 
     async def once(self, collection: str, key: str, value: str) -> str:
         """The value kept under `key`: `value` if there was none, whoever came first if several ask at once."""
@@ -121,7 +126,7 @@ class Database:
         with unavailable_while_down():
             reply = await self._client.admin.command("hello")
             if "setName" not in reply:
-                raise Unavailable("mongo.uri: this MongoDB is no replica set, which change streams need")
+                raise Unavailable("this MongoDB is no replica set, which change streams need")
             if not reply.get("isWritablePrimary"):
                 raise Unavailable
             return _offset(reply["operationTime"])
