@@ -22,7 +22,6 @@ STATUSES: dict[type[ServiceError], int] = {
     errors.UnsupportedMedia: 415,
     errors.UnsupportedEncoding: 415,
     errors.RangeNotSatisfiable: 416,
-    errors.TooManyRequests: 429,
     ServiceError: 500,
     errors.Unavailable: 503,
     errors.StorageFull: 507,
@@ -35,7 +34,7 @@ _FROM_TORNADO: dict[int, type[ServiceError]] = {
     404: errors.NotFound,
     405: errors.MethodNotAllowed,
 }
-_RETRY_AFTER_SECONDS = {errors.TooManyRequests: "5", errors.Unavailable: "2", errors.StorageFull: "60"}
+_RETRY_AFTER_SECONDS = {errors.Unavailable: "2", errors.StorageFull: "60"}
 """A primary is elected within seconds; room on a disk is made by a person."""
 
 

@@ -53,7 +53,8 @@ class MediaHandler(BodyHandler):
             self.set_status(304)
             return
         headers = self.request.headers
-        part = read_range(headers.get("Range"), headers.get("If-Range"), etag, size_bytes)
+        wanted = headers.get("Range") if self.request.method == "GET" else None  # RFC 9110, 14.2
+        part = read_range(wanted, headers.get("If-Range"), etag, size_bytes)
         self.set_header("Content-Type", MEDIA_TYPE_BY_EXTENSION[name.suffix[1:]])
         self.set_header("Content-Disposition", f'inline; filename="{name.name}"')
         # A browser that opens the file itself must not run anything in it.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -36,6 +37,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 _ABSURD_DIGITS = 19
 """Python refuses to read numbers of some thousand digits; a length of this many is over every limit."""
+_SENTENCES = {"missing": "This field is required.", "model_type": "A JSON object is needed."}
 _WATCH_SECONDS = 1.0
 """How often a body under way is looked at: limits in whole seconds need no finer grain."""
 
@@ -87,7 +89,8 @@ class BodyHandler(BaseHandler):
             details: dict[str, list[str]] = {}
             for problem in error.errors():
                 path = ".".join(str(part) for part in problem["loc"]) or "body"
-                details.setdefault(path, []).append(problem["msg"])
+                sentence = _SENTENCES.get(problem["type"], problem["msg"])
+                details.setdefault(path, []).append(sentence)
             raise InvalidRequest(details=details) from error
 
     def check_declared_length(self, limit_bytes: int) -> None:
@@ -102,15 +105,12 @@ class BodyHandler(BaseHandler):
             return None
         return int(declared) if len(declared) < _ABSURD_DIGITS else sys.maxsize
 
-    def completing(self) -> None:
-        """From here the request runs to its end, whether or not the peer waits for the answer."""
-        self._advance(Event.COMPLETE)
-
     # Tornado's hooks
 
     async def prepare(self) -> None:
         # The bounds are ours: past Tornado's own the peer would read a bare 400.
         cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
+        self._expects_continue()
         try:
             self._check_serving()
             self.check_method()
@@ -120,10 +120,11 @@ class BodyHandler(BaseHandler):
             await self.admit()
         except Exception as error:
             self._refuse(error)
-            if self.request.headers.get("Expect"):
+            if self._expects_continue():
                 await self._answer_refusal()  # now, so that the body is never sent
         else:
             self._advance(Event.ADMIT)
+            self._when_body_is_over(self._complete_with(getattr(self, self._method)))
         if self._has_body and self.phase not in ENDED:
             limits, now = self._limits, time.monotonic()
             self._pace = Pace(limits.idle_seconds, limits.min_bytes_per_second, now)
@@ -158,6 +159,13 @@ class BodyHandler(BaseHandler):
         if self.application.stopping:
             self.set_header("Connection", "close")
             raise Unavailable
+
+    def _expects_continue(self) -> bool:
+        """RFC 9110, 10.1.1: in any case of letters, while Tornado only knows one."""
+        expects = self.request.headers.get("Expect", "").lower() == "100-continue"
+        if expects:
+            self.request.headers["Expect"] = "100-continue"
+        return expects
 
     def _check_encoding(self) -> None:
         if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -196,8 +204,24 @@ class BodyHandler(BaseHandler):
         self._refused_at = time.monotonic()
         self._advance(Event.REFUSE)
         self._release()
-        # Tornado calls the method when the body is over; from now on that method is the refusal.
-        setattr(self, str(self.request.method).lower(), self._answer_refusal)
+        self._when_body_is_over(self._answer_refusal)
+
+    @property
+    def _method(self) -> str:
+        return str(self.request.method).lower()
+
+    def _when_body_is_over(self, answer: Callable[..., Awaitable[None]]) -> None:
+        """Tornado then calls the method; there is no other moment at which it says that the body is over."""
+        setattr(self, self._method, answer)
+
+    def _complete_with(self, method: Callable[..., Awaitable[None] | None]) -> Callable[..., Awaitable[None]]:
+        async def complete(*args: str) -> None:
+            self._advance(Event.COMPLETE)
+            done = method(*args)
+            if done is not None:
+                await done
+
+        return complete
 
     async def _drop(self, size_bytes: int) -> None:
         self._dropped_bytes += size_bytes

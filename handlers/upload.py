@@ -62,7 +62,6 @@ class UploadHandler(BodyHandler):
             await draft.flush()
 
     async def post(self) -> None:
-        self.completing()
         draft = self._require_draft()
         try:
             sheet = await self._complete_form(draft)

@@ -32,8 +32,10 @@ class UserTest(_Entry):
     exam_id: PositiveInt
 
 
-class Question(_Entry):
-    section: str
+class Question(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    id: PositiveInt
+    section: Section
     text: str
 
 
@@ -90,7 +92,7 @@ class Catalogue:
         if not self.enforced:
             return
         questions = [answer.question for answer in sheet.answers if answer.question is not None]
-        in_section = {"section": Section(sheet.section).value}
+        in_section = {"section": sheet.section.value}
         if (missing := await self._first_missing(QUESTIONS, questions, in_section)) is not None:
             raise UnknownReference(
                 f"Question {missing} not found", details={"question": [f"Question {missing} not found"]}

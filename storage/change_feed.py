@@ -115,7 +115,7 @@ class ChangeFeed:
         if raw.document is None:
             # The post-image is gone (it outlives the stream's restart by hours): the present state must do.
             found = await self._store.find(raw.document_id)
-            change = Change(raw.offset, Action.SUBMIT, found) if found else None
+            change = Change(raw.offset, found.history[-1].action, found) if found else None
         else:
             change = Change(raw.offset, last_action_of(raw.document), submission_from(raw.document))
         if change is not None:

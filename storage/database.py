@@ -149,12 +149,12 @@ class Database:
     async def changes(
         self, name: str, pipeline: list[Mapping[str, Any]], *, after: Mapping[str, Any] | None, since: int
     ) -> AsyncIterator[RawChange]:
-        """Follow collection `name` from the resume token `after`, or from offset `since` when there is none.
+        """Follow collection `name` from the resume token `after`, or after offset `since` when there is none.
 
         Raises Unavailable when the stream breaks and PositionLost when it cannot be resumed from there.
         """
         start: Mapping[str, Any] = (
-            {"resume_after": after} if after else {"start_at_operation_time": _timestamp(since)}
+            {"resume_after": after} if after else {"start_at_operation_time": _timestamp(since + 1)}
         )
         try:
             with unavailable_while_down():

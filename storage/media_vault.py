@@ -1,7 +1,7 @@
 """Uploaded files on disk: drafts while they arrive, then under their final names for good.
 
 Layout below the media root:
-    .drafts/{instance}/{name}              one folder a process, locked while the process lives
+    .drafts/{instance}/{draft}.{number}    one folder a process, locked while the process lives
     {section}/{year}/{month}/{day}/{name}.{extension}
 Names are made here; a client's file name never reaches the disk. All disk work runs in the vault's own
 threads, one job a batch of operations.
@@ -129,10 +129,9 @@ class MediaVault:
 
         def walk() -> list[list[str]]:
             old = (
-                str((Path(folder) / name).relative_to(self._root))
+                str(path.relative_to(self._root))
                 for folder, _, names in os.walk(self._root)
-                for name in names
-                if name != _LOCK and _modified(Path(folder) / name) < horizon
+                for path in _untouched([Path(folder) / name for name in names if name != _LOCK], horizon)
             )
             return list(iter(lambda: list(islice(old, _SWEEP_BATCH)), []))
 
@@ -149,8 +148,8 @@ class MediaVault:
         if disk.f_bavail * disk.f_frsize < reserve:
             raise StorageFull
 
-    def draft_path(self) -> Path:
-        return self._drafts / uuid.uuid4().hex
+    def draft_path(self, draft: str, number: int) -> Path:
+        return self._drafts / f"{draft}.{number}"
 
     def keep(self, files: Iterable[DraftFile], section: Section, moment: datetime) -> tuple[KeptFile, ...]:
         """fsync, rename, fsync the folder: after this a power cut loses nothing (promise 1)."""
@@ -193,6 +192,7 @@ class Draft:
         self._files: list[DraftFile] = []
         self._job: asyncio.Future[Any] | None = None
         self._over = False
+        self._name = uuid.uuid4().hex
         self.pending_bytes = 0
 
     def add(self, operation: FileOperation) -> None:
@@ -228,10 +228,10 @@ class Draft:
             return
         self._over = True
         self._pending.clear()
-        if self._job is not None:
-            await asyncio.wait([self._job])
-            if not self._job.cancelled():
-                self._job.exception()  # whoever waited for it has it; if nobody did, nobody needs it
+        if (job := self._job) is not None:
+            await asyncio.wait([job])
+            if not job.cancelled():
+                job.exception()  # whoever waited for it has it; if nobody did, nobody needs it
         await self._vault.run(self._remove_files)
 
     def _take(self) -> list[FileOperation]:
@@ -256,7 +256,14 @@ class Draft:
             match operation:
                 case OpenFile(field, kind):
                     self._vault.check_room()
-                    self._files.append(DraftFile(self._vault.draft_path(), field, kind, self._vault.detector))
+                    self._files.append(
+                        DraftFile(
+                            self._vault.draft_path(self._name, len(self._files)),
+                            field,
+                            kind,
+                            self._vault.detector,
+                        )
+                    )
                 case WriteBytes(data):
                     self._files[-1].write(data)
                 case CloseFile():
@@ -292,7 +299,7 @@ class DraftFile:
     def move_to(self, root: Path, folder: Path, *, fsync: bool) -> KeptFile:
         if self._format is None:
             raise ServiceError  # a file is completed before it is kept
-        path = folder / f"{self._path.name}.{self._format.extension}"
+        path = folder / f"{uuid.uuid4().hex}.{self._format.extension}"
         # The sweep goes by this time; an upload may have taken longer than a draft may lie about.
         os.utime(self._fd)
         if fsync:
@@ -340,6 +347,15 @@ def _is_abandoned(folder: Path) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def _untouched(paths: list[Path], horizon: float) -> list[Path]:
+    """Those of a folder's files that are older than `horizon`; the files of one draft are as old as its newest."""
+    newest: dict[str, float] = {}
+    for path in paths:
+        draft = path.name.partition(".")[0]
+        newest[draft] = max(newest.get(draft, 0), _modified(path))
+    return [path for path in paths if newest[path.name.partition(".")[0]] < horizon]
 
 
 def _modified(path: Path) -> float:

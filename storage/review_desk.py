@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -17,6 +18,23 @@ from storage.domain.submission import Action, Submission, checked, claimed, refu
 log = structlog.get_logger(__name__)
 
 
+_ATTEMPTS = 5
+"""More of one person's requests than ever come at the same moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to write: `action` leads to `after`, if the present revision is `revision` (None: whichever)."""
+
+    action: Action
+    after: Submission
+    revision: int | None = None
+
+
+Decision = Callable[[Submission, datetime], Step | None]
+"""What to do with a submission at a moment; None: nothing is left to do."""
+
+
 class ReviewDesk:
     """Changes submissions for reviewers. A lost race raises the Conflict that says what is so now."""
 
@@ -27,18 +45,23 @@ class ReviewDesk:
 
     async def claim(self, manual_review_id: int, reviewer: Person) -> Submission:
         """Hold the submission for one lease from now; held already, the lease starts anew."""
-        before = await self._require(manual_review_id)
-        moment = self._clock()
-        held = before.claim_at(moment)
-        mine = held is not None and held.reviewer.id == reviewer.id
-        after = claimed(before, reviewer, moment + self._lease)
-        return await self._change(before, after, Action.RENEW if mine else Action.CLAIM, reviewer)
+
+        def decide(before: Submission, moment: datetime) -> Step:
+            held = before.claim_at(moment)
+            mine = held is not None and held.reviewer.id == reviewer.id
+            after = claimed(before, reviewer, moment + self._lease)
+            return Step(Action.RENEW if mine else Action.CLAIM, after)
+
+        return await self._change(manual_review_id, reviewer, decide)
 
     async def release(self, manual_review_id: int, reviewer: Person) -> None:
         """Give the claim up; without one there is nothing to do."""
-        before = await self._require(manual_review_id)
-        if before.claim_at(self._clock()) is not None:
-            await self._change(before, released(before), Action.RELEASE, reviewer)
+
+        def decide(before: Submission, moment: datetime) -> Step | None:
+            held = before.claim_at(moment)
+            return Step(Action.RELEASE, released(before)) if held is not None else None
+
+        await self._change(manual_review_id, reviewer, decide)
 
     async def check(
         self,
@@ -49,43 +72,44 @@ class ReviewDesk:
         reviewer: Person,
     ) -> Submission:
         """Grade revision `revision`. Raises InvalidRequest for a grade outside the rules, and Conflict."""
-        before = await self._require(manual_review_id)
-        grade = Grade(
-            read_score(before.section, score),
-            read_feedback(before.section, feedback),
-            reviewer,
-            self._clock(),
-        )
-        after = await self._change(before, checked(before, grade), Action.CHECK, reviewer, revision)
+
+        def decide(before: Submission, moment: datetime) -> Step:
+            section = before.section
+            grade = Grade(read_score(section, score), read_feedback(section, feedback), reviewer, moment)
+            return Step(Action.CHECK, checked(before, grade), revision)
+
+        after = await self._change(manual_review_id, reviewer, decide)
         log.info("submission checked", submission=after.id, reviewer=reviewer.id, revision=after.revision)
         return after
 
     async def reopen(self, manual_review_id: int, admin: Person) -> Submission:
         """Make a checked submission pending again; the earlier grade stays in its history."""
-        before = await self._require(manual_review_id)
-        after = await self._change(before, reopened(before, admin, self._clock()), Action.REOPEN, admin)
+
+        def decide(before: Submission, moment: datetime) -> Step:
+            return Step(Action.REOPEN, reopened(before, admin, moment))
+
+        after = await self._change(manual_review_id, admin, decide)
         log.info("submission reopened", submission=after.id, admin=admin.id, revision=after.revision)
         return after
+
+    async def _change(self, manual_review_id: int, actor: Person, decide: Decision) -> Submission:
+        """Decide on the document as it is, and write that in one guarded update. Whoever loses a race decides once
+        more on what is so now, which is a refusal unless the winner was the same person."""
+        for _ in range(_ATTEMPTS):
+            before = await self._require(manual_review_id)
+            moment = self._clock()
+            step = decide(before, moment)
+            if step is None:
+                return before
+            conflict = refusal(before, step.action, actor, moment, step.revision)
+            if conflict is not None:
+                raise conflict
+            if await self._submissions.save(before, step.after, step.action, actor, moment):
+                return step.after
+        raise Conflict(await self._require(manual_review_id))
 
     async def _require(self, manual_review_id: int) -> Submission:
         found = await self._submissions.find_review(manual_review_id)
         if found is None:
             raise NotFound
         return found
-
-    async def _change(
-        self,
-        before: Submission,
-        after: Submission,
-        action: Action,
-        actor: Person,
-        revision: int | None = None,
-    ) -> Submission:
-        moment = self._clock()
-        conflict = refusal(before, action, actor, moment, revision)
-        if conflict is not None:
-            raise conflict
-        if await self._submissions.save(before, after, action, actor, moment):
-            return after
-        current = await self._require(before.manual_review_id)
-        raise refusal(current, action, actor, moment, before.revision) or Conflict(current)

@@ -29,6 +29,10 @@ from storage.media_vault import Draft, MediaVault
 log = structlog.get_logger(__name__)
 
 
+_ATTEMPTS = 5
+"""More replacements of one submission than ever come at the same moment."""
+
+
 class Resubmission(StrEnum):
     """What other contents for a section already submitted mean (`submissions.resubmission`)."""
 
@@ -93,30 +97,39 @@ class UploadIntake:
 
     async def _resubmit(self, earlier: Submission | None, new: Submission) -> Submission:
         """A second submission where there can be one: the first one again, a replacement, or a conflict."""
-        if (
-            earlier is None
-        ):  # it went away between the conflict and now; nobody removes submissions but operators
-            raise Unavailable
         unused = [file.path for file in new.files]
-        if earlier.content_digest == new.content_digest:
-            await self._vault.remove(unused)
-            return earlier
-        if (
+        for _ in range(_ATTEMPTS):
+            if earlier is None:  # taken away by an operator since it stood in the way
+                raise Unavailable
+            if earlier.content_digest == new.content_digest:
+                await self._vault.remove(unused)
+                return earlier
+            if not self._may_replace(earlier, new):
+                break
+            if await self._replace(earlier, after := replaced(earlier, new)):
+                await self._vault.remove(file.path for file in earlier.files)
+                log.info("submission replaced", submission=earlier.id, student=new.student.id)
+                return after
+            earlier = await self._submissions.find(earlier.id)
+        await self._vault.remove(unused)
+        if earlier is None:
+            raise Unavailable
+        raise AlreadySubmitted(earlier)
+
+    def _may_replace(self, earlier: Submission, new: Submission) -> bool:
+        return (
             self._resubmission is Resubmission.REPLACE_PENDING
             and refusal(earlier, Action.REPLACE, new.student, new.submitted_at) is None
-        ):
-            after = replaced(earlier, new)
-            try:
-                if await self._submissions.save(
-                    earlier, after, Action.REPLACE, new.student, new.submitted_at
-                ):
-                    await self._vault.remove(file.path for file in earlier.files)
-                    log.info("submission replaced", submission=earlier.id, student=new.student.id)
-                    return after
-            except Duplicate:
-                pass  # another submission of the student has exactly these contents
-        await self._vault.remove(unused)
-        raise AlreadySubmitted(earlier)
+        )
+
+    async def _replace(self, earlier: Submission, after: Submission) -> bool:
+        """False if somebody was faster, or another submission of the student has exactly these contents."""
+        try:
+            return await self._submissions.save(
+                earlier, after, Action.REPLACE, after.student, after.submitted_at
+            )
+        except Duplicate:
+            return False
 
 
 def _submission(

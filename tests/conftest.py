@@ -66,7 +66,7 @@ def settings(mongod: EmbeddedMongod, tmp_path: Path, request: pytest.FixtureRequ
         "media": {"root": tmp_path / "media", "reserve_bytes": 0},
         "auth": {"secret": SECRET, "dev_login": True},
     }
-    for marker in request.node.iter_markers("settings"):
+    for marker in reversed(list(request.node.iter_markers("settings"))):  # the closest one has the last word
         for section, values in marker.kwargs.items():
             sections.setdefault(section, {}).update(values)
     return Settings(**sections)  # type: ignore[arg-type]

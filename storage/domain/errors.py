@@ -132,13 +132,6 @@ class TooSlow(ServiceError):
     sentence = "The upload stopped or was too slow; please send it again"
 
 
-class TooManyRequests(ServiceError):
-    """A per-user bound is reached for now."""
-
-    code = "too_many_requests"
-    sentence = "Too many uploads at once; please try again in a moment"
-
-
 class Conflict(ServiceError):
     """The state does not allow it any more; `current` is what it is now."""
 
