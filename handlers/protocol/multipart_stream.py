@@ -105,7 +105,8 @@ class MultipartStream:
         place = opening.find(self._dash_boundary)
         if place > 0 and opening[place - 2 : place] != b"\r\n":
             raise MalformedBody("the first boundary does not begin a line")
-        if place < 0 and len(opening) > _PREAMBLE_BYTES + len(self._dash_boundary):
+        skipped = place if place >= 0 else len(opening) - len(self._dash_boundary)
+        if skipped > _PREAMBLE_BYTES:
             raise MalformedBody("there is no boundary where the body begins")
         self._opening = opening if place < 0 else None
         return b"" if place < 0 else opening[place:]

@@ -37,7 +37,7 @@ class Pace:
         if now - self._last_arrival >= self._idle_seconds:
             return True
         sender_now = now - self._own_seconds
-        while self._seconds and self._seconds[0][0] < sender_now - _WINDOW_SECONDS:
+        while self._seconds and self._seconds[0][0] + 1 <= sender_now - _WINDOW_SECONDS:
             self._seconds.popleft()
         if sender_now - self._started < _WINDOW_SECONDS:
             return False

@@ -43,7 +43,7 @@ class Representations:
 
     def for_student(self, submission: Submission) -> Json:
         grade = submission.grade
-        return {
+        body: Json = {
             "id": submission.id,
             "test_result_id": submission.id,
             "manual_review_id": submission.manual_review_id,
@@ -52,7 +52,6 @@ class Representations:
             "status": submission.status,
             "user_test_id": submission.user_test_id,
             "exam_id": submission.exam_id,
-            "external_result_id": submission.external_result_id,
             "submitted_at": iso(submission.submitted_at),
             "reviewed_at": iso(grade.checked_at) if grade else None,
             "questions": [self._question(submission.section, answer) for answer in submission.answers],
@@ -64,6 +63,9 @@ class Representations:
                 else None
             ),
         }
+        if submission.external_result_id is not None:
+            body["external_result_id"] = submission.external_result_id
+        return body
 
     def for_reviewer(self, submission: Submission) -> Json:
         """What a student sees, and whose it is and who holds it."""

@@ -179,7 +179,8 @@ class UploadForm:
         if self._size_bytes > self._limits.field_bytes:
             sentence = f"Ensure this field has no more than {self._limits.field_bytes} bytes."
             raise TooLarge(details={self._name: [sentence]})
-        self._text += data
+        if self._plan.reads(self._name):
+            self._text += data
 
     def _end(self) -> Sequence[FileOperation]:
         if self._filename is None:
@@ -198,5 +199,5 @@ class UploadForm:
             text = self._text.decode()
         except UnicodeDecodeError:
             raise wrong_fields({name: ["Enter text in UTF-8."]}) from None
-        if self._plan.reads(name) and self._texts.setdefault(name, text) != text:
+        if text.strip() and self._texts.setdefault(name, text) != text:
             raise wrong_fields({name: ["This field was sent twice with different values."]})

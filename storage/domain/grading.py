@@ -54,7 +54,7 @@ def read_score(section: str, given: Mapping[str, float]) -> dict[str, float]:
     }
     if problems:
         raise InvalidRequest(details=problems)
-    score = {name: float(given[name]) for name in limits}
+    score = {name: abs(float(given[name])) for name in limits}  # no -0.0
     return score | {TOTAL: sum(score.values())}
 
 

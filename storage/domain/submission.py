@@ -180,6 +180,7 @@ def replaced(before: Submission, new: Submission) -> Submission:
         submitted_at=new.submitted_at,
         answers=new.answers,
         content_digest=new.content_digest,
+        user_test_id=before.user_test_id if before.user_test_id is not None else new.user_test_id,
         exam_id=new.exam_id,
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import pytest
 
 from handlers.protocol.body_phase import ENDED, Event, Phase, advance
@@ -15,6 +13,8 @@ from handlers.protocol.body_phase import ENDED, Event, Phase, advance
         ([], Phase.NEW),
         ([Event.ADMIT], Phase.RECEIVING),
         ([Event.ADMIT, Event.ANSWER], Phase.ANSWERED),
+        ([Event.ADMIT, Event.COMPLETE], Phase.COMPLETING),
+        ([Event.ADMIT, Event.COMPLETE, Event.ANSWER], Phase.ANSWERED),
         ([Event.ADMIT, Event.REFUSE], Phase.REFUSED),
         ([Event.ADMIT, Event.REFUSE, Event.ANSWER], Phase.ANSWERED),
         ([Event.ADMIT, Event.PEER_GONE], Phase.ABORTED),
@@ -43,9 +43,19 @@ def test_a_second_refusal_changes_nothing() -> None:
     assert advance(Phase.REFUSED, Event.REFUSE) is Phase.REFUSED
 
 
-@pytest.mark.parametrize("phase", [Phase.RECEIVING, Phase.REFUSED])
+@pytest.mark.parametrize("phase", [Phase.RECEIVING, Phase.REFUSED, Phase.COMPLETING])
 def test_a_body_is_admitted_once_and_never_after_a_refusal(phase: Phase) -> None:
     assert advance(phase, Event.ADMIT) is phase
+
+
+@pytest.mark.parametrize("phase", [Phase.NEW, Phase.REFUSED])
+def test_only_an_admitted_body_can_be_complete(phase: Phase) -> None:
+    assert advance(phase, Event.COMPLETE) is phase
+
+
+@pytest.mark.parametrize("event", [Event.PEER_GONE, Event.REFUSE])
+def test_a_complete_body_is_made_durable_whoever_goes(event: Event) -> None:
+    assert advance(Phase.COMPLETING, event) is Phase.COMPLETING
 
 
 def test_only_the_ends_are_ends() -> None:
@@ -53,6 +63,6 @@ def test_only_the_ends_are_ends() -> None:
     assert stuck == ENDED == {Phase.ANSWERED, Phase.ABORTED}
 
 
-def test_every_life_ends_with_an_answer_or_a_peer_gone() -> None:
-    for phase, event in product(Phase, (Event.ANSWER, Event.PEER_GONE)):
-        assert advance(phase, event) in ENDED
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.ABORTED])
+def test_an_answer_ends_every_life_that_still_has_a_peer(phase: Phase) -> None:
+    assert advance(phase, Event.ANSWER) is Phase.ANSWERED

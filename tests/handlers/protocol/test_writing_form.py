@@ -112,6 +112,12 @@ def test_refuses_another_section_type(given: str) -> None:
     assert refused.value.details == {"section_type": [f'"{given}" is not a valid choice.']}
 
 
+def test_quotes_no_more_than_the_beginning_of_a_wrong_section_type() -> None:
+    with pytest.raises(InvalidForm) as refused:
+        receive(WritingPlan(), [*form()[:2], text("section_type", "x" * 60), *images(1, 1), *images(2, 1)])
+    assert refused.value.details == {"section_type": [f'"{"x" * 50}" is not a valid choice.']}
+
+
 @pytest.mark.parametrize(
     "name",
     [
