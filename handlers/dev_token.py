@@ -30,7 +30,7 @@ class DevTokenHandler(BodyHandler):
 
     async def admit(self) -> None:
         await super().admit()
-        if not self.services.dev_login and self.request.method != "OPTIONS":
+        if not self.services.dev_login:
             raise NotFound
 
     def post(self) -> None:

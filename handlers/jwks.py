@@ -27,7 +27,7 @@ class PublishedKeys:
     def __init__(self, url: str) -> None:
         self._url = url
         self._keys: dict[str | None, jwt.PyJWK] = {}
-        self._fetched = -_KEPT_SECONDS
+        self._fetched = self._asked = -_KEPT_SECONDS
         self._lock = asyncio.Lock()
 
     async def find(self, key_id: str | None) -> jwt.PyJWK:
@@ -35,14 +35,19 @@ class PublishedKeys:
 
         Raises Unauthenticated for an unknown key and Unavailable while the publisher cannot be reached.
         """
+        if self._is_fresh and (key := self._pick(key_id)) is not None:
+            return key  # nobody with a known key waits for the publisher because of somebody's unknown one
         async with self._lock:
-            age = time.monotonic() - self._fetched
-            if age > _KEPT_SECONDS or (self._pick(key_id) is None and age > _REFETCH_SECONDS):
+            if not self._is_fresh or self._pick(key_id) is None:
                 await self._fetch()
         key = self._pick(key_id)
         if key is None:
             raise Unauthenticated
         return key
+
+    @property
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._fetched <= _KEPT_SECONDS
 
     def _pick(self, key_id: str | None) -> jwt.PyJWK | None:
         if key_id is None and len(self._keys) == 1:
@@ -50,6 +55,12 @@ class PublishedKeys:
         return self._keys.get(key_id)
 
     async def _fetch(self) -> None:
+        """Ask the publisher, unless that was just tried."""
+        if time.monotonic() - self._asked <= _REFETCH_SECONDS:
+            if self._is_fresh:
+                return
+            raise Unavailable
+        self._asked = time.monotonic()
         try:
             response = await AsyncHTTPClient().fetch(
                 self._url, request_timeout=_TIMEOUT_SECONDS, connect_timeout=_TIMEOUT_SECONDS

@@ -114,14 +114,14 @@ class BodyHandler(BaseHandler):
         try:
             self._check_serving()
             self.check_method()
-            if self.request.method != "OPTIONS":
+            if not self._is_preflight:
                 await self.authorise()
-            self._check_encoding()
-            await self.admit()
+                self._check_encoding()
+                await self.admit()
         except Exception as error:
             self._refuse(error)
             if self._expects_continue():
-                await self._answer_refusal()  # now, so that the body is never sent
+                await self._answer_early()  # so that the body is never sent
         else:
             self._advance(Event.ADMIT)
             self._when_body_is_over(self._complete_with(getattr(self, self._method)))
@@ -134,7 +134,7 @@ class BodyHandler(BaseHandler):
         self.received_bytes += len(chunk)
         if self.phase is Phase.REFUSED:
             await self._drop(len(chunk))
-        if self.phase is not Phase.RECEIVING:
+        if self.phase is not Phase.RECEIVING or self._is_preflight:
             return
         began, self._busy = time.monotonic(), True
         try:
@@ -144,6 +144,11 @@ class BodyHandler(BaseHandler):
         finally:
             now, self._busy = time.monotonic(), False
             self._pace.arrived(len(chunk), now, own_seconds=now - began)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        if self.phase is Phase.NEW:
+            self.set_header("Connection", "close")  # answered before the body was read, Tornado closes
+        super().write_error(status_code, **kwargs)
 
     def on_connection_close(self) -> None:
         super().on_connection_close()  # wakes the request that waits for its body
@@ -174,6 +179,11 @@ class BodyHandler(BaseHandler):
     @property
     def _limits(self) -> BodyLimits:
         return self.services.body_limits
+
+    @property
+    def _is_preflight(self) -> bool:
+        """A browser asks whether it may ask (Fetch, "CORS-preflight"): without a token, about any path."""
+        return self.request.method == "OPTIONS"
 
     @property
     def _has_body(self) -> bool:
@@ -226,14 +236,17 @@ class BodyHandler(BaseHandler):
     async def _drop(self, size_bytes: int) -> None:
         self._dropped_bytes += size_bytes
         if self._dropped_bytes > self._limits.drain_bytes:
-            await self._answer_refusal()
+            await self._answer_early()
+
+    async def _answer_early(self) -> None:
+        """Answer with the rest of the body unread; Tornado closes the connection then."""
+        self.set_header("Connection", "close")
+        await self._answer_refusal()
 
     async def _answer_refusal(self, *_: Any) -> None:
         """Say why, once nothing of the request is left."""
         await asyncio.shield(self._release())
         if self.phase is Phase.REFUSED and self.refusal is not None:
-            if self._has_body:
-                self.set_header("Connection", "close")
             self.write_service_error(self.refusal)
             self.finish()
 
@@ -242,9 +255,9 @@ class BodyHandler(BaseHandler):
         now = time.monotonic()
         if self.phase is Phase.RECEIVING and not self._busy and self._pace.too_slow(now):
             self._refuse(TooSlow())
-            self.application.tasks.start(self._answer_refusal(), "answer a slow sender")
+            self.application.tasks.start(self._answer_early(), "answer a slow sender")
         elif self.phase is Phase.REFUSED and now - self._refused_at > self._limits.drain_seconds:
-            self.application.tasks.start(self._answer_refusal(), "answer before the body is over")
+            self.application.tasks.start(self._answer_early(), "answer before the body is over")
         if self.phase in {Phase.RECEIVING, Phase.REFUSED}:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_WATCH_SECONDS, self._watch)
@@ -259,5 +272,4 @@ class NotFoundHandler(BodyHandler):
         """Whatever the method, there is nothing here."""
 
     async def admit(self) -> None:
-        if self.request.method != "OPTIONS":
-            raise NotFound
+        raise NotFound

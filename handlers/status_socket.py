@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import PathMatches
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from handlers.background import BackgroundTasks
@@ -22,6 +24,7 @@ from handlers.base import BaseHandler
 from handlers.protocol import centrifugo
 from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed
 from handlers.protocol.channels import may_have, queue_section, user_channel
+from handlers.request_body import BodyHandler
 from storage.change_feed import ChangeFeed
 from storage.domain.errors import Forbidden, InvalidRequest, ServiceError, TokenExpired, Unauthenticated
 from storage.domain.people import Principal
@@ -99,9 +102,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
     # Tornado's hooks
 
     async def get(self, *args: str, **kwargs: str) -> None:
-        """Refuse, before the upgrade, what is no WebSocket and an unknown origin; no browser sends none."""
-        if self.request.headers.get("Upgrade", "").lower() != "websocket":
-            raise InvalidRequest("This is a WebSocket: connect with ws:// or wss://")
+        """Refuse an unknown origin before the upgrade; what is no browser sends none."""
         origin = self.request.headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             raise Forbidden("This origin is not among cors.allowed_origins")
@@ -320,6 +321,26 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         if self._principal is not None:
             self.services.hub.release_user(self._principal.person.id)
         self.services.hub.closed(self)
+
+
+class NoSocketHandler(BodyHandler):
+    """Requests to the socket's path that ask for no upgrade."""
+
+    public = True
+
+    def get(self) -> None:
+        raise InvalidRequest("This is a WebSocket: connect with ws:// or wss://")
+
+
+class WebSocketPath(PathMatches):
+    """Matches a path for requests that are WebSocket handshakes (RFC 6455, 4.1). All others go to a handler that
+    reads a body within bounds; Tornado would keep a hundred megabytes of it for the socket's."""
+
+    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
+        headers = request.headers
+        asks = request.method == "GET" and headers.get("Upgrade", "").lower() == "websocket"
+        has_body = headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers
+        return super().match(request) if asks and not has_body else None
 
 
 def _seconds_left(principal: Principal) -> int:

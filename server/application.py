@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from tornado.routing import Rule
+
 from handlers.base import Application
 from handlers.dev_token import DevTokenHandler
 from handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from handlers.manual_reviews import ClaimHandler, ManualReviewHandler, ManualReviewsHandler, ReopenHandler
 from handlers.media import MediaHandler
 from handlers.request_body import NotFoundHandler
-from handlers.status_socket import MAX_INBOUND_BYTES, StatusSocketHandler
+from handlers.status_socket import MAX_INBOUND_BYTES, NoSocketHandler, StatusSocketHandler, WebSocketPath
 from handlers.test_results import TestResultHandler, TestResultsHandler
 from handlers.upload import SpeakingUploadHandler, WritingUploadHandler
 from server.services import Built
@@ -34,7 +36,8 @@ def build_application(built: Built) -> Application:
         (rf"/multilevel/manual-reviews/{_ID}/claim/?", ClaimHandler),
         (rf"/multilevel/manual-reviews/{_ID}/reopen/?", ReopenHandler),
         (rf"/media/{_MEDIA}/?", MediaHandler),
-        (r"/connection/websocket/?", StatusSocketHandler, socket),
+        Rule(WebSocketPath(r"/connection/websocket/?"), StatusSocketHandler, socket),
+        (r"/connection/websocket/?", NoSocketHandler),
         (r"/healthz/?", HealthHandler),
         (r"/readyz/?", ReadyHandler),
         (r"/metrics/?", MetricsHandler),

@@ -29,6 +29,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from storage.database import check_uri
 from storage.upload_intake import Resubmission
 
 HOME = Path(__file__).resolve().parent.parent
@@ -36,7 +37,7 @@ HOME = Path(__file__).resolve().parent.parent
 
 EMBEDDED = "embedded"
 _PREFIX = "TURANTALIM_"
-_MIN_SECRET_BYTES = 32
+MIN_SECRET_BYTES = 32
 """RFC 7518, section 3.2: an HS256 key has at least the size of its hash."""
 
 
@@ -54,14 +55,16 @@ def naming(key: str) -> Iterator[None]:
 
 
 def _from_home(path: object) -> object:
-    return HOME / path if isinstance(path, str | Path) and str(path) else path
+    if path == "":
+        raise ValueError("a folder is needed")
+    return HOME / path if isinstance(path, str | Path) else path
 
 
 HomePath = Annotated[Path, BeforeValidator(_from_home)]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class Server(_Section):
@@ -97,8 +100,8 @@ class Auth(_Section):
     @field_validator("secret", "previous_secret")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value().encode()) < _MIN_SECRET_BYTES:
-            raise ValueError(f"an HS256 key needs at least {_MIN_SECRET_BYTES} bytes")
+        if 0 < len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"an HS256 key needs at least {MIN_SECRET_BYTES} bytes")
         return value
 
     @field_validator("jwks_url")
@@ -120,6 +123,8 @@ class Mongo(_Section):
         uri = value.get_secret_value()
         if uri != EMBEDDED and not uri.startswith(("mongodb://", "mongodb+srv://")):
             raise ValueError(f'"{EMBEDDED}" or a mongodb:// URI is needed')
+        if uri.startswith("mongodb://"):  # the other kind needs DNS to be read
+            check_uri(uri)
         return value
 
     @property
@@ -246,6 +251,10 @@ def load_settings(config: Path | None = None) -> Settings:
     path = config or HOME / "config.yaml"
     try:
         content = yaml.safe_load(path.read_text("utf-8")) or {}
+    except yaml.MarkedYAMLError as error:  # in full it would show the line, which may hold a secret
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
+        raise BadSettings(f"{path}: {place}: {error.problem}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadSettings(f"{path}: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):

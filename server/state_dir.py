@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
 from pathlib import Path
+
+from server.settings import MIN_SECRET_BYTES, BadSettings
 
 
 class StateDirInUse(Exception):
@@ -45,18 +48,28 @@ class StateDir:
             self._lock_fd = -1
 
     def secret(self) -> str:
-        """The secret kept here, made once, readable by this user only (`auth.secret` empty)."""
+        """The secret kept here, made once, readable by this user only (`auth.secret` empty).
+
+        Raises BadSettings if what is kept is too short to be one.
+        """
         path = self.path / "secret"
         self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
-        # Written aside and linked into place: of two first starts at once both read the same one.
-        draft = self.path / f"secret.{os.getpid()}"
         if not path.exists():
-            draft.touch(mode=0o600)
-            draft.write_text(secrets.token_urlsafe(48))
-            try:
-                os.link(draft, path)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-        return path.read_text().strip()
+            self._make_secret(path)
+        secret = path.read_text().strip()
+        if len(secret.encode()) < MIN_SECRET_BYTES:
+            raise BadSettings(f"auth.secret: {path} is damaged; remove it (tokens must then be made anew)")
+        return secret
+
+    def _make_secret(self, path: Path) -> None:
+        """Written aside, to the disk, and linked into place: of two first starts at once both read the same one,
+        and a power cut leaves a whole one or none."""
+        draft = path.with_name(f"secret.{os.getpid()}")
+        draft.touch(mode=0o600)
+        with draft.open("w") as file:
+            file.write(secrets.token_urlsafe(48))
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()

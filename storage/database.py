@@ -21,6 +21,7 @@ from pymongo.errors import (
     OperationFailure,
     PyMongoError,
 )
+from pymongo.uri_parser import parse_uri
 
 from storage.domain.errors import Unavailable
 
@@ -34,6 +35,7 @@ __all__ = [
     "PositionLost",
     "RawChange",
     "ReturnDocument",
+    "check_uri",
     "initiate_replica_set",
     "unavailable_while_down",
 ]
@@ -176,6 +178,14 @@ class Database:
 
     def close(self) -> None:
         self._client.close()
+
+
+def check_uri(uri: str) -> None:
+    """Raise ValueError, in words without the password, if the driver cannot read a mongodb:// URI."""
+    try:
+        parse_uri(uri)
+    except PyMongoError as error:
+        raise ValueError(str(error)) from None
 
 
 def _offset(moment: Timestamp) -> int:

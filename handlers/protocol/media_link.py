@@ -27,16 +27,16 @@ class MediaLinks:
         to each other are the same, so that a browser's cache can know the file."""
         grain = max(1, self.ttl_seconds // 10)
         expires = math.ceil((now + self.ttl_seconds) / grain) * grain
-        return f"{PREFIX}{path}?expires={expires}&signature={_sign(self.keys[0], path, expires)}"
+        return f"{PREFIX}{path}?expires={expires}&signature={_sign(self.keys[0], path, str(expires))}"
 
     def opens(self, path: str, expires: str, signature: str, now: float) -> bool:
         """True if the query of a link to `path` is genuine and not over."""
         if not (expires.isascii() and expires.isdigit() and len(expires) <= 12) or int(expires) <= now:
             return False
         given = signature.encode()
-        return any(hmac.compare_digest(_sign(key, path, int(expires)).encode(), given) for key in self.keys)
+        return any(hmac.compare_digest(_sign(key, path, expires).encode(), given) for key in self.keys)
 
 
-def _sign(key: bytes, path: str, expires: int) -> str:
+def _sign(key: bytes, path: str, expires: str) -> str:
     message = f"media:{path}:{expires}".encode()
     return hmac.new(key, message, hashlib.sha256).hexdigest()[:_SIGNATURE_CHARS]
