@@ -15,7 +15,7 @@ from handlers.jwks import PublishedKeys
 from storage.domain.errors import TokenExpired, Unauthenticated
 from storage.domain.people import Person, Principal, Role
 
-_USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
+USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 """Numbers, UUIDs, e-mail addresses: safe inside a channel name, a log line and a file of a report."""
 _MAX_NAME_CHARS = 200
 _MAX_EXPIRY = 253402300799  # 9999-12-31, the last a datetime can hold
@@ -115,7 +115,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
     user_id = claims.get("user_id")
     if isinstance(user_id, bool) or not isinstance(user_id, int | str):
         raise Unauthenticated
-    if not _USER_ID.fullmatch(str(user_id)):
+    if not USER_ID.fullmatch(str(user_id)):
         raise Unauthenticated
     name = claims.get("name")
     return Principal(

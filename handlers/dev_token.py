@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from handlers.auth import USER_ID
 from handlers.request_body import BodyHandler
 from storage.domain.errors import NotFound
 from storage.domain.people import Person, Role
@@ -16,9 +17,7 @@ _TTL_SECONDS = 3600
 class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    user_id: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}$", coerce_numbers_to_str=True)
-    ]
+    user_id: Annotated[str, Field(pattern=f"^{USER_ID.pattern}$", coerce_numbers_to_str=True)]
     role: Role = Role.STUDENT
     name: Annotated[str, Field(max_length=200)] | None = None
 

@@ -109,7 +109,7 @@ class BodyHandler(BaseHandler):
 
     async def prepare(self) -> None:
         # The bounds are ours: past Tornado's own the peer would read a bare 400.
-        cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
+        self._connection.set_max_body_size(sys.maxsize)
         self._expects_continue()
         try:
             self._check_serving()
@@ -175,6 +175,10 @@ class BodyHandler(BaseHandler):
     def _check_encoding(self) -> None:
         if self.request.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise UnsupportedEncoding
+
+    @property
+    def _connection(self) -> HTTP1Connection:
+        return cast(HTTP1Connection, self.request.connection)
 
     @property
     def _limits(self) -> BodyLimits:
@@ -248,7 +252,9 @@ class BodyHandler(BaseHandler):
         await asyncio.shield(self._release())
         if self.phase is Phase.REFUSED and self.refusal is not None:
             self.write_service_error(self.refusal)
-            self.finish()
+            await self.finish()
+            if self.application.stopping:  # Tornado would keep what was said to close
+                self._connection.close()
 
     def _watch(self) -> None:
         """Look at a body under way once a second, until it ends."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from handlers.auth import USER_ID
 from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
 from server.lifecycle import serve
 from server.logs import configure_logs
@@ -63,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="serve (the default)")
     token = commands.add_parser("token", help="print a JWT signed with the configured secret")
-    token.add_argument("--user", required=True, help="user id")
+    token.add_argument("--user", required=True, type=_user_id, help="user id")
     token.add_argument("--role", choices=[role.value for role in Role], default=Role.STUDENT.value)
     token.add_argument("--name", help="name shown to others")
     token.add_argument(
@@ -75,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     catalogue.add_argument("file", type=Path, metavar="FILE.yaml")
     commands.add_parser("sweep", help="remove old drafts and files no document points at, once")
     return parser
+
+
+def _user_id(text: str) -> str:
+    if not USER_ID.fullmatch(text):
+        raise argparse.ArgumentTypeError("letters, digits and ._@+- are possible, up to 128")
+    return text
 
 
 def _serve(settings: Settings) -> None:

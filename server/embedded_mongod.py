@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import ctypes.util
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -23,7 +24,7 @@ from pathlib import Path
 
 import structlog
 
-from storage.database import initiate_replica_set
+from storage.database import await_primary, rename_member
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +42,7 @@ _HINTS = {
     "libcrypto.so.3": "OpenSSL 3 is needed (Debian 12, Ubuntu 22.04 or newer)",
     "Address already in use": "another program took the port; start again",
     "No space left on device": "the disk is full",
+    "Read-only file system": "the disk can only be read",
     "Permission denied": "the user this server runs as cannot write there",
 }
 
@@ -74,18 +76,24 @@ class EmbeddedMongod:
 
     def start(self) -> None:
         """Start it and wait until it is primary; raises MongodUnavailable."""
+        began = time.monotonic()
         binary = find_binary()
         self._data.mkdir(mode=0o750, parents=True, exist_ok=True)
         self._await_predecessor()
-        self.port = self._choose_port()
-        self._port_file.write_text(str(self.port))
-        self._spawn(binary)
-        began = time.monotonic()
+        known_port, has_data = self._known_port(), (self._data / "WiredTiger").exists()
+        self.port = known_port if known_port and _is_free(known_port) else _free_port()
+        if self._log.exists():
+            self._log.replace(self._log.with_suffix(".log.1"))
         try:
-            initiate_replica_set(self.port, REPLICA_SET, _START_SECONDS, alive=self._check_alive)
+            if has_data and known_port != self.port:
+                self._move(binary)
+            self._spawn(binary)
+            initiate = known_port is None or not has_data
+            await_primary(self.port, REPLICA_SET, _START_SECONDS, initiate=initiate, alive=self._check_alive)
         except TimeoutError:
             self.stop()
             raise MongodUnavailable(f"mongod did not become primary in time; see {self._log}") from None
+        self._port_file.write_text(str(self.port))
         log.info("embedded mongod is primary", port=self.port, seconds=round(time.monotonic() - began, 2))
 
     def ensure_running(self) -> bool:
@@ -112,13 +120,27 @@ class EmbeddedMongod:
             process.kill()
             process.wait()
 
-    def _spawn(self, binary: Path) -> None:
+    def _known_port(self) -> int | None:
+        """The port under which it last was primary; None if it never was, as far as anyone remembers."""
+        try:
+            return int(self._port_file.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _move(self, binary: Path) -> None:
+        """Tell the replica set, if there is one in the data, its new port before it looks for itself at the old."""
+        self._spawn(binary, alone=True)
+        host = f"127.0.0.1:{self.port}"
+        rename_member(self.port, host, _START_SECONDS, alive=self._check_alive)
+        self.stop()
+
+    def _spawn(self, binary: Path, *, alone: bool = False) -> None:
         command = [
             str(binary),
             *("--dbpath", str(self._data)),
             *("--port", str(self.port)),
             *("--bind_ip", "127.0.0.1"),
-            *("--replSet", REPLICA_SET),
+            *(() if alone else ("--replSet", REPLICA_SET)),
             *("--logpath", str(self._log), "--logappend"),
             *("--wiredTigerCacheSizeGB", _CACHE_GB),
             *("--oplogSize", _OPLOG_MB),
@@ -127,8 +149,6 @@ class EmbeddedMongod:
             # There is no secondary to hand over to: do not wait fifteen seconds for one when stopping.
             *("--setParameter", "shutdownTimeoutMillisForSignaledShutdown=0"),
         ]
-        if self._log.exists() and self._process is None:
-            self._log.replace(self._log.with_suffix(".log.1"))
         with (self._home / "mongod.out").open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603  # our own arguments
                 command,
@@ -146,9 +166,8 @@ class EmbeddedMongod:
         said = (self._home / "mongod.out").read_text(errors="replace")
         said += self._log.read_text(errors="replace") if self._log.exists() else ""
         hint = next((hint for sign, hint in _HINTS.items() if sign in said), f"see {self._log}")
-        last = next((line for line in reversed(said.splitlines()) if line.strip()), "")
         code, self._process = self._process.returncode, None
-        raise MongodUnavailable(f"mongod ended with code {code}: {hint} ({last[:300]})")
+        raise MongodUnavailable(f"mongod ended with code {code}: {hint} ({_last_words(said)})")
 
     def _await_predecessor(self) -> None:
         """Wait for the mongod of a server that died here to close its files, then make sure it has."""
@@ -173,16 +192,6 @@ class EmbeddedMongod:
             return None
         return pid if str(self._data).encode() in words else None
 
-    def _choose_port(self) -> int:
-        """The port of the last start if it is free, so that the replica set keeps its name; else any."""
-        with contextlib.suppress(OSError, ValueError):
-            port = int(self._port_file.read_text())
-            if _is_free(port):
-                return port
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            return int(free.getsockname()[1])
-
 
 def find_binary() -> Path:
     """`mongod` on PATH, else the one of the wheel in requirements.txt; raises MongodUnavailable."""
@@ -197,6 +206,17 @@ def find_binary() -> Path:
         "there is no mongod for this machine: install MongoDB 6.0 or newer, or set mongo.uri "
         "(TURANTALIM_MONGO__URI) to the mongodb:// URI of a replica set"
     )
+
+
+def _last_words(said: str) -> str:
+    """The last error mongod logged, or the last line it wrote at all."""
+    lines = [line for line in said.splitlines() if line.strip()]
+    for line in reversed(lines):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            entry = json.loads(line)
+            if entry["s"] in {"E", "F"}:
+                return f"{entry['msg']}: {entry.get('attr', {}).get('error', '')}"[:500]
+    return lines[-1][:500] if lines else "it said nothing"
 
 
 def _library_path(home: Path) -> dict[str, str]:
@@ -215,6 +235,12 @@ def _library_path(home: Path) -> dict[str, str]:
             link.symlink_to(library)
             return {"LD_LIBRARY_PATH": f"{link.parent}:{folder}"}
     return {}
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _is_free(port: int) -> bool:

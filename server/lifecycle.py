@@ -17,7 +17,7 @@ from handlers.background import BackgroundTasks
 from handlers.base import Application
 from handlers.protocol.centrifugo import CloseCode
 from server.application import build_application
-from server.embedded_mongod import EmbeddedMongod
+from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
 from server.services import Built, build
 from server.settings import Settings, naming
 from storage.domain.errors import ServiceError
@@ -31,6 +31,7 @@ CHUNK_BYTES = 512 << 10
 more than a batch of the draft."""
 _IDLE_CONNECTION_SECONDS = 75.0
 """How long a connection may wait for its next request: longer than nginx keeps its own side open."""
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _MONGOD_WATCH_SECONDS = 1.0
 
 
@@ -45,6 +46,7 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
         await ensure_indexes(database)
         await built.feed.start()
         application = build_application(built)
+        told_to_stop = _listen_for_signals()
         server = _listen(settings, application)
         follow = [
             tasks.start(built.feed.run(), "change feed"),
@@ -52,7 +54,7 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
         ]
         if mongod is not None:
             follow.append(tasks.start(_keep_running(mongod), "embedded mongod"))
-        await _until_told_to_stop()
+        await told_to_stop.wait()
         await _stop(settings, built, application, server)
         for task in follow:
             task.cancel()
@@ -79,14 +81,19 @@ def _listen(settings: Settings, application: Application) -> HTTPServer:
     return server
 
 
-async def _until_told_to_stop() -> None:
+def _listen_for_signals() -> asyncio.Event:
+    """Set at the first SIGTERM or SIGINT; a second one ends the process without waiting for anybody."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
-    await told.wait()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(number)  # a second one ends the wait
+
+    def stop() -> None:
+        told.set()
+        for number in _STOP_SIGNALS:
+            loop.remove_signal_handler(number)
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
+    return told
 
 
 async def _stop(settings: Settings, built: Built, application: Application, server: HTTPServer) -> None:
@@ -118,4 +125,7 @@ async def _sweep_regularly(settings: Settings, built: Built) -> None:
 async def _keep_running(mongod: EmbeddedMongod) -> None:
     while True:
         await asyncio.sleep(_MONGOD_WATCH_SECONDS)
-        mongod.ensure_running()
+        try:
+            mongod.ensure_running()
+        except (OSError, MongodUnavailable) as error:
+            log.error("embedded mongod cannot be started, trying again", cause=str(error))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,8 +35,9 @@ __all__ = [
     "PositionLost",
     "RawChange",
     "ReturnDocument",
+    "await_primary",
     "check_uri",
-    "initiate_replica_set",
+    "rename_member",
     "unavailable_while_down",
 ]
 
@@ -48,7 +49,7 @@ ACKNOWLEDGED = WriteConcern(w="majority", j=True)
 
 _SOCKET_TIMEOUT_MS = 30_000
 _CHANGE_STREAM_HISTORY_LOST = 286
-_NOT_YET_INITIALIZED = 94
+_ALREADY_INITIALIZED = 23
 
 
 class PositionLost(Exception):
@@ -197,44 +198,54 @@ def _timestamp(offset: int) -> Timestamp:
     return Timestamp(offset >> 20, offset & ((1 << 20) - 1))
 
 
-def initiate_replica_set(port: int, name: str, timeout_seconds: float, *, alive: Callable[[], None]) -> None:
-    """Make the lone `mongod` on loopback `port` the primary of replica set `name`; blocks until it is.
+def await_primary(
+    port: int, replica_set: str, timeout_seconds: float, *, initiate: bool, alive: Callable[[], None]
+) -> None:
+    """Wait until the `mongod` on loopback `port` is the primary of its one-member `replica_set`; blocks.
 
-    A set initiated earlier under another port is told its new address. `alive` is called while waiting and may
-    raise to give up. Raises TimeoutError.
+    `initiate`: make it one if it is not yet. `alive` is called while waiting and may raise to give up. Raises
+    TimeoutError.
     """
     deadline = time.monotonic() + timeout_seconds
-    host = f"127.0.0.1:{port}"
-    client: MongoClient[Document] = MongoClient(
-        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=200
-    )
-    with client:
-        while not _answers(client):
+    with _direct_client(port) as client:
+        while time.monotonic() < deadline:
             alive()
-            if time.monotonic() > deadline:
-                raise TimeoutError
-        try:
-            config = client.admin.command("replSetGetConfig")["config"]
-        except OperationFailure as error:
-            if error.code != _NOT_YET_INITIALIZED:
-                raise
-            members = [{"_id": 0, "host": host}]
-            client.admin.command("replSetInitiate", {"_id": name, "members": members})
-        else:
-            if config["members"][0]["host"] != host:
-                config["members"][0]["host"] = host
-                config["version"] += 1
-                client.admin.command("replSetReconfig", config, force=True)
-        while not client.admin.command("hello").get("isWritablePrimary"):
-            alive()
-            if time.monotonic() > deadline:
-                raise TimeoutError
+            with suppress(ConnectionFailure):
+                hello = client.admin.command("hello")
+                if hello.get("isWritablePrimary"):
+                    return
+                if initiate and "setName" not in hello:
+                    _initiate(client, replica_set, f"127.0.0.1:{port}")
+                    initiate = False
             time.sleep(0.02)
+    raise TimeoutError
 
 
-def _answers(client: MongoClient[Document]) -> bool:
+def rename_member(port: int, host: str, timeout_seconds: float, *, alive: Callable[[], None]) -> None:
+    """Give the one member its new address while its `mongod` runs on `port` outside the replica set; blocks.
+
+    MongoDB manual, "Change Hostnames in a Self-Managed Replica Set", offline: a member that is asked to find itself
+    under an old address may wait for whoever listens there now. Raises TimeoutError.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    with _direct_client(port) as client:
+        while time.monotonic() < deadline:
+            alive()
+            with suppress(ConnectionFailure):
+                client.local["system.replset"].update_one({}, {"$set": {"members.0.host": host}})
+                return
+            time.sleep(0.02)
+    raise TimeoutError
+
+
+def _direct_client(port: int) -> MongoClient[Document]:
+    return MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=200)
+
+
+def _initiate(client: MongoClient[Document], replica_set: str, host: str) -> None:
+    config = {"_id": replica_set, "members": [{"_id": 0, "host": host}]}
     try:
-        client.admin.command("ping")
-    except ConnectionFailure:
-        return False
-    return True
+        client.admin.command("replSetInitiate", config)
+    except OperationFailure as error:
+        if error.code != _ALREADY_INITIALIZED:
+            raise

@@ -35,14 +35,15 @@ class ServerProcess:
 
     def start(self) -> ServerProcess:
         """Start and wait for the line that says it serves."""
-        self._process = subprocess.Popen(
-            [sys.executable, "run.py"],
-            cwd=HOME,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "server.log").open("a"),
-            text=True,
-        )
+        with (self.folder / "server.log").open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "run.py"],
+                cwd=HOME,
+                env=self._environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         assert self._process.stdout is not None
         watchdog = threading.Timer(START_SECONDS, self._process.kill)
         watchdog.start()
@@ -68,6 +69,11 @@ class ServerProcess:
     def kill(self) -> int:
         """kill -9."""
         return self._end(signal.SIGKILL)
+
+    def make_sure_it_ended(self) -> None:
+        """For the end of a test, which may have stopped it, killed it, or failed before."""
+        if self._process is not None:
+            self.kill()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another `run.py` command with this server's settings."""

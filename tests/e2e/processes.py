@@ -1,0 +1,46 @@
+"""Processes as the kernel sees them, through /proc: which run, and in how much memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+WAIT_SECONDS = 30.0
+"""How long a process is waited for that should come or go."""
+
+
+def is_running(pid: int) -> bool:
+    """A zombie, dead but not yet reaped, does not run."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def resident_bytes(pid: int) -> int:
+    return _memory(pid, "VmRSS")
+
+
+def peak_bytes(pid: int) -> int:
+    """The most it ever took since it started or `forget_peak` was called."""
+    return _memory(pid, "VmHWM")
+
+
+def forget_peak(pid: int) -> None:
+    """See proc(5), /proc/pid/clear_refs."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Wait for something that nobody announces; TimeoutError if it never comes."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while not condition():  # noqa: ASYNC110  # neither a disk nor a process sets an event of ours
+            await asyncio.sleep(0.02)
+
+
+def _memory(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    line = next(line for line in lines if line.startswith(f"{name}:"))
+    return int(line.split()[1]) << 10
