@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,10 +16,10 @@ from typing import Any
 import structlog
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import PathMatches
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketHandler
 
-from handlers.background import BackgroundTasks
 from handlers.base import BaseHandler
+from handlers.outbox import Outbox
 from handlers.protocol import centrifugo
 from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed
 from handlers.protocol.channels import may_have, queue_section, user_channel
@@ -48,41 +47,6 @@ class StatusLimits:
     ping_seconds: int
     pong_seconds: float
     outgoing_bytes: int
-
-
-class Outbox:
-    """What waits to be written to one socket: bounded, in order, written by one task at a time."""
-
-    def __init__(self, handler: WebSocketHandler, tasks: BackgroundTasks, limit_bytes: int) -> None:
-        self._handler = handler
-        self._tasks = tasks
-        self._limit_bytes = limit_bytes
-        self._frames: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._writing = False
-
-    def put(self, frame: bytes) -> bool:
-        """Queue a frame; False if the reader is too slow for what already waits."""
-        if self._waiting_bytes and self._waiting_bytes + len(frame) > self._limit_bytes:
-            return False  # alone, a frame may be larger: a long snapshot is no fault of the reader's
-        self._waiting_bytes += len(frame)
-        self._frames.append(frame)
-        if not self._writing:
-            self._writing = True
-            self._tasks.start(self._write(), "write to a socket")
-        return True
-
-    async def _write(self) -> None:
-        """Write until nothing waits. Each write ends when the kernel has taken the frame."""
-        try:
-            while self._frames:
-                frame = self._frames.popleft()
-                await self._handler.write_message(frame.decode())
-                self._waiting_bytes -= len(frame)
-        except WebSocketClosedError:
-            self._frames.clear()
-        finally:
-            self._writing = False
 
 
 class StatusSocketHandler(BaseHandler, WebSocketHandler):

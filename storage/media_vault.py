@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
-import hashlib
 import os
 import shutil
 import time
@@ -27,17 +26,17 @@ from typing import Any, TypeVar
 
 import structlog
 
-from storage.domain.errors import ServiceError, StorageFull, Unavailable, UnsupportedMedia
+from storage.domain.errors import StorageFull, Unavailable
 from storage.domain.file_operations import CloseFile, FileOperation, KeptFile, OpenFile, WriteBytes
-from storage.domain.media_rules import MediaFormat, MediaKind
 from storage.domain.submission import Section
-from storage.media_type import HEAD_BYTES, MediaTypeDetector
+from storage.draft_file import FILE_MODE, DraftFile
+from storage.media_type import MediaTypeDetector
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _DRAFTS, _LOCK = ".drafts", "lock"
-_FILE_MODE, _FOLDER_MODE = 0o640, 0o750
+_FOLDER_MODE = 0o750
 _DISK_THREADS = 8
 """Enough to keep a disk's queue filled while some jobs wait in fsync; each upload has at most one job."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -74,7 +73,7 @@ class MediaVault:
         with (everyone / _LOCK).open("w") as one_at_a_time:
             fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
             self._drafts.mkdir(mode=_FOLDER_MODE)
-            self._lock_fd = os.open(self._drafts / _LOCK, os.O_CREAT | os.O_RDWR, _FILE_MODE)
+            self._lock_fd = os.open(self._drafts / _LOCK, os.O_CREAT | os.O_RDWR, FILE_MODE)
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
             for folder in everyone.iterdir():
                 if folder.is_dir() and folder != self._drafts and _is_abandoned(folder):
@@ -118,7 +117,7 @@ class MediaVault:
 
         def write_and_remove() -> None:
             self.check_room()
-            probe.touch(mode=_FILE_MODE)
+            probe.touch(mode=FILE_MODE)
             probe.unlink()
 
         await self.run(write_and_remove)
@@ -268,70 +267,6 @@ class Draft:
                     self._files[-1].write(data)
                 case CloseFile():
                     self._files[-1].complete()
-
-
-class DraftFile:
-    """One file of a draft: its type decided on its first bytes, its hash taken on the way. Blocking."""
-
-    def __init__(self, path: Path, field: str, kind: MediaKind, detector: MediaTypeDetector) -> None:
-        self._path = path
-        self._field = field
-        self._kind = kind
-        self._detector = detector
-        self._head = b""
-        self._format: MediaFormat | None = None
-        self._hash = hashlib.sha256()
-        self._size_bytes = 0
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _FILE_MODE)
-
-    def write(self, data: bytes) -> None:
-        if self._format is None:
-            self._head += data
-            if len(self._head) < HEAD_BYTES:
-                return
-            data = self._decide()
-        self._append(data)
-
-    def complete(self) -> None:
-        if self._format is None:
-            self._append(self._decide())
-
-    def move_to(self, root: Path, folder: Path, *, fsync: bool) -> KeptFile:
-        if self._format is None:
-            raise ServiceError  # a file is completed before it is kept
-        path = folder / f"{uuid.uuid4().hex}.{self._format.extension}"
-        # The sweep goes by this time; an upload may have taken longer than a draft may lie about.
-        os.utime(self._fd)
-        if fsync:
-            os.fsync(self._fd)
-        self._close()
-        self._path.rename(root / path)
-        return KeptFile(
-            self._field, str(path), self._format.media_type, self._size_bytes, self._hash.hexdigest()
-        )
-
-    def remove(self) -> None:
-        self._close()
-        self._path.unlink(missing_ok=True)
-
-    def _decide(self) -> bytes:
-        self._format = self._detector.detect(self._kind, self._head[:HEAD_BYTES])
-        if self._format is None:
-            raise UnsupportedMedia(details={self._field: [UnsupportedMedia.sentence]})
-        head, self._head = self._head, b""
-        return head
-
-    def _append(self, data: bytes) -> None:
-        self._hash.update(data)
-        self._size_bytes += len(data)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
 
 def _is_abandoned(folder: Path) -> bool:

@@ -13,12 +13,28 @@ from typing import Any
 from pymongo import MongoClient, WriteConcern
 from pymongo.collection import Collection
 
+from server.embedded_mongod import EmbeddedMongod
 from tests.e2e.processes import WAIT_SECONDS, is_running
 
 
 def pid_of(state_dir: Path) -> int:
-    """The mongod that serves the data below `state_dir`: it writes its id there."""
-    return int((state_dir / "mongo" / "data" / "mongod.lock").read_text())
+    """The mongod that serves the data below `state_dir`; ProcessLookupError if none does."""
+    data = state_dir / "mongo" / "data"
+    try:
+        pid = int((data / "mongod.lock").read_text())  # its own id, until it ends in order
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ValueError):
+        raise ProcessLookupError from None
+    if str(data).encode() not in words:
+        raise ProcessLookupError
+    return pid
+
+
+def has_mongod(state_dir: Path) -> bool:
+    try:
+        return is_running(pid_of(state_dir))
+    except ProcessLookupError:
+        return False
 
 
 def port_of(state_dir: Path) -> int:
@@ -40,6 +56,13 @@ def wait_until(condition: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError
         time.sleep(0.02)
+
+
+def throw_away(embedded: EmbeddedMongod, state_dir: Path) -> None:
+    """End it without the second that it takes to end in order."""
+    if has_mongod(state_dir):
+        kill_mongod(state_dir)
+    embedded.stop()
 
 
 def _threads_of(pid: int) -> int:

@@ -22,6 +22,7 @@ from tests.server.mongod_process import (
     noted,
     pid_of,
     port_of,
+    throw_away,
     wait_until,
 )
 
@@ -49,7 +50,7 @@ mongod.stop()
 def embedded(tmp_path: Path) -> Iterator[EmbeddedMongod]:
     mongod = EmbeddedMongod(tmp_path)
     yield mongod
-    mongod.stop()
+    throw_away(mongod, tmp_path)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from server import embedded_mongod
 from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
 from tests.e2e.processes import is_running
-from tests.server.mongod_process import kill_mongod
+from tests.server.mongod_process import kill_mongod, throw_away
 from tests.storage.small_disk import mounted, read_only
 
 
@@ -20,7 +20,7 @@ from tests.storage.small_disk import mounted, read_only
 def embedded(tmp_path: Path) -> Iterator[EmbeddedMongod]:
     mongod = EmbeddedMongod(tmp_path / "state")
     yield mongod
-    mongod.stop()
+    throw_away(mongod, tmp_path / "state")
 
 
 @pytest.fixture

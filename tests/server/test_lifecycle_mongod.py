@@ -14,19 +14,12 @@ import pytest
 from server.settings import HOME
 from tests.e2e.processes import is_running
 from tests.e2e.server_process import ServerProcess
-from tests.server.mongod_process import kill_mongod, pid_of, wait_until
+from tests.server.mongod_process import has_mongod, kill_mongod, pid_of, wait_until
 from tests.storage.small_disk import read_only
 
 
 def is_ready(server: ServerProcess) -> bool:
     return httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
-
-
-def has_mongod(state_dir: Path) -> bool:
-    try:
-        return is_running(pid_of(state_dir))
-    except (FileNotFoundError, ValueError):
-        return False
 
 
 def test_told_to_stop_the_moment_it_listens_it_stops_in_order(installation: ServerProcess) -> None:

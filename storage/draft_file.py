@@ -1,0 +1,80 @@
+"""One file of an upload while it arrives: type decided on its first bytes, hash taken on the way. Blocking."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+from storage.domain.errors import ServiceError, UnsupportedMedia
+from storage.domain.file_operations import KeptFile
+from storage.domain.media_rules import MediaFormat, MediaKind
+from storage.media_type import HEAD_BYTES, MediaTypeDetector
+
+FILE_MODE = 0o640
+"""Others on the machine have no business with students' answers; a backup group may read them."""
+
+
+class DraftFile:
+    """Write, complete, then move or remove. Raises OSError, and UnsupportedMedia naming the field."""
+
+    def __init__(self, path: Path, field: str, kind: MediaKind, detector: MediaTypeDetector) -> None:
+        self._path = path
+        self._field = field
+        self._kind = kind
+        self._detector = detector
+        self._head = b""
+        self._format: MediaFormat | None = None
+        self._hash = hashlib.sha256()
+        self._size_bytes = 0
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+
+    def write(self, data: bytes) -> None:
+        if self._format is None:
+            self._head += data
+            if len(self._head) < HEAD_BYTES:
+                return
+            data = self._decide()
+        self._append(data)
+
+    def complete(self) -> None:
+        if self._format is None:
+            self._append(self._decide())
+
+    def move_to(self, root: Path, folder: Path, *, fsync: bool) -> KeptFile:
+        if self._format is None:
+            raise ServiceError  # a file is completed before it is kept
+        path = folder / f"{uuid.uuid4().hex}.{self._format.extension}"
+        # The sweep goes by this time; an upload may have taken longer than a draft may lie about.
+        os.utime(self._fd)
+        if fsync:
+            os.fsync(self._fd)
+        self._close()
+        self._path.rename(root / path)
+        return KeptFile(
+            self._field, str(path), self._format.media_type, self._size_bytes, self._hash.hexdigest()
+        )
+
+    def remove(self) -> None:
+        self._close()
+        self._path.unlink(missing_ok=True)
+
+    def _decide(self) -> bytes:
+        self._format = self._detector.detect(self._kind, self._head[:HEAD_BYTES])
+        if self._format is None:
+            raise UnsupportedMedia(details={self._field: [UnsupportedMedia.sentence]})
+        head, self._head = self._head, b""
+        return head
+
+    def _append(self, data: bytes) -> None:
+        self._hash.update(data)
+        self._size_bytes += len(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
