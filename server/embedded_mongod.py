@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import structlog
@@ -38,8 +39,8 @@ _OPLOG_MB = "990"
 """MongoDB's smallest default; weeks of submissions."""
 _PR_SET_PDEATHSIG = 1
 _HINTS = {
-    "libcurl.so.4": "apt install libcurl4, or install requirements.txt anew: its pycurl brings one",
-    "libcrypto.so.3": "OpenSSL 3 is needed (Debian 12, Ubuntu 22.04 or newer)",
+    "libcurl.so.4: cannot open": "apt install libcurl4, or install requirements.txt anew: its pycurl brings one",
+    "libcrypto.so.3: cannot open": "OpenSSL 3 is needed (Debian 12, Ubuntu 22.04 or newer)",
     "Address already in use": "another program took the port; start again",
     "No space left on device": "the disk is full",
     "Read-only file system": "the disk can only be read",
@@ -155,7 +156,7 @@ class EmbeddedMongod:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=os.environ | _library_path(self._home),
+                env=os.environ | library_path(self._home),
                 start_new_session=True,  # Ctrl-C in a terminal is for the server, which then stops it in order
                 preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  # one system call, no lock, no allocation
             )
@@ -184,13 +185,14 @@ class EmbeddedMongod:
             time.sleep(0.05)
 
     def _predecessor(self) -> int | None:
-        """The process that holds the data folder: mongod writes its id there and clears it when it ends."""
-        try:
-            pid = int((self._data / "mongod.lock").read_text())
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
-        return pid if str(self._data).encode() in words else None
+        """A mongod that still runs on our data. Its command line tells; its own lock file is empty at first."""
+        ours = (b"--dbpath", str(self._data).encode())
+        for command in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):  # it ended meanwhile
+                words = command.read_bytes().split(b"\0")
+                if ours in pairwise(words):
+                    return int(command.parent.name)
+        return None
 
 
 def find_binary() -> Path:
@@ -219,7 +221,7 @@ def _last_words(said: str) -> str:
     return lines[-1][:500] if lines else "it said nothing"
 
 
-def _library_path(home: Path) -> dict[str, str]:
+def library_path(home: Path) -> dict[str, str]:
     """Where mongod finds libcurl.so.4 on a machine that has none: in the wheel of pycurl, under that name."""
     if ctypes.util.find_library("curl") is not None:
         return {}
