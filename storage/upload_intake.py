@@ -97,24 +97,29 @@ class UploadIntake:
 
     async def _resubmit(self, earlier: Submission | None, new: Submission) -> Submission:
         """A second submission where there can be one: the first one again, a replacement, or a conflict."""
-        unused = [file.path for file in new.files]
         for _ in range(_ATTEMPTS):
             if earlier is None:  # taken away by an operator since it stood in the way
                 raise Unavailable
             if earlier.content_digest == new.content_digest:
-                await self._vault.remove(unused)
+                await self._remove_unless(earlier, new)
                 return earlier
             if not self._may_replace(earlier, new):
                 break
             if await self._replace(earlier, after := replaced(earlier, new)):
-                await self._vault.remove(file.path for file in earlier.files)
+                await self._remove_unless(after, earlier)
                 log.info("submission replaced", submission=earlier.id, student=new.student.id)
                 return after
             earlier = await self._submissions.find(earlier.id)
-        await self._vault.remove(unused)
         if earlier is None:
             raise Unavailable
+        await self._remove_unless(earlier, new)
         raise AlreadySubmitted(earlier)
+
+    async def _remove_unless(self, kept: Submission, given_up: Submission) -> None:
+        """Remove the files of `given_up`, none of which may be among those of `kept`: a write the driver had to
+        repeat can find its own first attempt in its way (promise 2)."""
+        still = {file.path for file in kept.files}
+        await self._vault.remove(file.path for file in given_up.files if file.path not in still)
 
     def _may_replace(self, earlier: Submission, new: Submission) -> bool:
         return (
