@@ -69,6 +69,8 @@ class MediaVault:
         """Make and lock this process's draft folder, and remove those of processes that died."""
         everyone = self._drafts.parent
         everyone.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        if self._settings.fsync:
+            _fsync_folder(self._root.parent)  # the root may have been made just now
         # One at a time, or a folder just made could be taken for one whose process is gone.
         with (everyone / _LOCK).open("w") as one_at_a_time:
             fcntl.flock(one_at_a_time, fcntl.LOCK_EX)

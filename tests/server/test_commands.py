@@ -12,6 +12,7 @@ import jwt
 import pytest
 from pymongo import MongoClient
 
+from server.commands import main
 from server.embedded_mongod import EmbeddedMongod
 from server.settings import HOME
 from tests.e2e.processes import is_running
@@ -70,15 +71,24 @@ def test_help_names_every_command(installation: ServerProcess) -> None:
         ("token",),
         ("token", "--user", "42", "--role", "teacher"),
         ("token", "--user", "42", "--ttl", "soon"),
+        # What the server would refuse in a token:
+        ("token", "--user", ""),
+        ("token", "--user", "a b"),
+        ("token", "--user", "user:42"),
+        ("token", "--user", "x" * 200),
         ("import-catalogue",),
         ("sweep", "--everything"),
     ],
 )
-def test_wrong_arguments_are_told_with_the_usage(installation: ServerProcess, arguments: tuple[str]) -> None:
-    done = installation.run(*arguments)
-    assert done.returncode == 2
-    assert done.stderr.startswith("usage: run.py")
-    assert done.stdout == ""
+def test_wrong_arguments_are_told_with_the_usage(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("usage: run.py")
+    assert told.out == ""
 
 
 @pytest.mark.parametrize("role", ["student", "reviewer", "admin"])
@@ -100,16 +110,6 @@ def test_token_is_a_students_for_a_day_unless_said_otherwise(installation: Serve
     assert "name" not in claims
 
 
-@pytest.mark.parametrize("user", ["", "a b", "user:42", "x" * 200])
-def test_token_is_not_made_for_a_user_id_the_server_would_refuse(
-    installation: ServerProcess, user: str
-) -> None:
-    done = installation.run("token", "--user", user)
-    assert done.returncode != 0
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-
-
 def test_token_is_signed_with_the_generated_secret_where_none_is_configured(tmp_path: Path) -> None:
     installation = ServerProcess(tmp_path)
     token = installation.token("42")
@@ -121,7 +121,7 @@ def test_bad_configuration_is_told_by_key_and_exits_with_2(tmp_path: Path) -> No
     installation = ServerProcess(
         tmp_path, TURANTALIM_SERVER__PORT="http", TURANTALIM_MONGO__NAME="x", TURANTALIM_AUTH__SECRET="short"
     )
-    for command in ((), ("serve",), ("token", "--user", "42"), ("sweep",), ("import-catalogue", SAMPLE)):
+    for command in ((), ("token", "--user", "42"), ("import-catalogue", SAMPLE)):
         done = installation.run(*command)
         assert (done.returncode, done.stdout) == (2, "")
         lines = done.stderr.splitlines()

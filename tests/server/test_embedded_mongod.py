@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from server.embedded_mongod import REPLICA_SET, EmbeddedMongod, MongodUnavailable, find_binary
+from server.embedded_mongod import REPLICA_SET, EmbeddedMongod, MongodUnavailable, find_binary, library_path
 from server.settings import HOME
 from tests.e2e.processes import is_running
 from tests.server.mongod_process import (
@@ -75,8 +75,12 @@ def uri_of(server: subprocess.Popen[str]) -> str:
 
 
 def test_starts_as_the_primary_of_a_replica_set_on_loopback(tmp_path: Path) -> None:
-    embedded = EmbeddedMongod(tmp_path / "my exam server" / "état")
+    folder = tmp_path / "my exam server" / "état"
+    embedded = EmbeddedMongod(folder)
+    with pytest.raises(MongodUnavailable, match="ever started"):
+        EmbeddedMongod(folder).running_uri()
     embedded.start()
+    assert EmbeddedMongod(folder).running_uri() == embedded.uri
     answer = describes_itself(embedded.uri)
     embedded.stop()
     assert (answer["setName"], answer["isWritablePrimary"]) == (REPLICA_SET, True)
@@ -142,7 +146,8 @@ def test_takes_over_from_a_mongod_that_outlived_its_server(embedded: EmbeddedMon
     port = port_of(tmp_path)
     command = f"{find_binary()} --dbpath {data} --port {port} --bind_ip 127.0.0.1 --replSet {REPLICA_SET}"
     quiet = subprocess.DEVNULL
-    with subprocess.Popen(command.split(), stdout=quiet, stderr=quiet) as left_behind:
+    libraries = os.environ | library_path(tmp_path / "mongo")
+    with subprocess.Popen(command.split(), stdout=quiet, stderr=quiet, env=libraries) as left_behind:
         note(f"mongodb://127.0.0.1:{port}/?directConnection=true", 2)
         embedded.start()
         assert left_behind.wait(30) == 0
@@ -192,10 +197,3 @@ def test_ctrl_c_reaches_the_server_and_not_its_mongod(server: subprocess.Popen[s
     assert server.stdout.readline() == "lives\n"
     assert server.wait(30) == 0
     assert not is_running(mongod)
-
-
-def test_tells_other_commands_where_a_running_one_is(embedded: EmbeddedMongod, tmp_path: Path) -> None:
-    with pytest.raises(MongodUnavailable, match="ever started"):
-        EmbeddedMongod(tmp_path).running_uri()
-    embedded.start()
-    assert EmbeddedMongod(tmp_path).running_uri() == embedded.uri

@@ -81,10 +81,10 @@ def test_gives_up_on_one_that_never_answers_and_ends_it(
 
 
 def test_says_that_its_files_are_damaged(embedded: EmbeddedMongod, tmp_path: Path) -> None:
-    embedded.start()
-    embedded.stop()
+    data = tmp_path / "state" / "mongo" / "data"
+    data.mkdir(parents=True)
     for name in ("WiredTiger.turtle", "WiredTiger.wt", "WiredTiger"):
-        (tmp_path / "state" / "mongo" / "data" / name).write_bytes(b"not what WiredTiger wrote")
+        (data / name).write_bytes(b"not what WiredTiger wrote")
     with pytest.raises(MongodUnavailable) as refused:
         embedded.start()
     assert str(tmp_path / "state" / "mongo") in str(refused.value)
@@ -97,8 +97,7 @@ def test_says_that_its_folder_cannot_be_made(tmp_path: Path) -> None:
 
 
 def test_says_that_its_folder_cannot_be_written(embedded: EmbeddedMongod, tmp_path: Path) -> None:
-    embedded.start()
-    embedded.stop()
+    (tmp_path / "state").mkdir()
     with (
         read_only(tmp_path / "state"),
         pytest.raises((MongodUnavailable, OSError), match=str(tmp_path / "state")),
@@ -108,9 +107,8 @@ def test_says_that_its_folder_cannot_be_written(embedded: EmbeddedMongod, tmp_pa
 
 
 def test_says_that_its_data_cannot_be_written(embedded: EmbeddedMongod, tmp_path: Path) -> None:
-    embedded.start()
-    embedded.stop()
     data = tmp_path / "state" / "mongo" / "data"
+    data.mkdir(parents=True)
     with read_only(data), pytest.raises(MongodUnavailable, match="can only be read"):
         embedded.start()
     embedded.start()

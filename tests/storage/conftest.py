@@ -15,6 +15,7 @@ from storage.indexes import ensure_indexes
 from storage.media_type import MediaTypeDetector
 from storage.media_vault import MediaVault, VaultSettings
 from storage.submission_store import SubmissionStore
+from tests.server.mongod_process import throw_away
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +55,13 @@ def own_mongod(tmp_path: Path) -> Iterator[EmbeddedMongod]:
     embedded = EmbeddedMongod(tmp_path / "own")
     embedded.start()
     yield embedded
-    embedded.stop()
+    throw_away(embedded, tmp_path / "own")
 
 
 @pytest.fixture
 def own_database(io_loop: IOLoop, own_mongod: EmbeddedMongod) -> Iterator[Database]:
     """A database in `own_mongod` that gives up on it soon."""
-    fresh = Database(own_mongod.uri, "test", timeout_seconds=1)
+    fresh = Database(own_mongod.uri, "test", timeout_seconds=0.5)
     io_loop.run_sync(lambda: ensure_indexes(fresh))
     yield fresh
     fresh.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,34 +13,17 @@ from tornado.ioloop import IOLoop
 from server.embedded_mongod import EmbeddedMongod, find_binary
 from storage.database import Database
 from storage.domain import clock
-from storage.domain.errors import Unavailable
 from storage.domain.submission import Action
 from storage.indexes import ensure_indexes
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore
+from tests.server.mongod_process import kill_mongod, throw_away
 from tests.storage.heard import PATIENCE_SECONDS, Heard, feed_for, followed, running
+from tests.storage.primary import primary_again
 from tests.storage.submissions import pending
 from tests.submissions import REVIEWER
 
 pytestmark = pytest.mark.expects_errors
-
-
-def kill(mongod: EmbeddedMongod, state_dir: Path) -> None:
-    """kill -9, and wait until the kernel has buried it."""
-    pid = int((state_dir / "mongo" / "data" / "mongod.lock").read_text())
-    os.kill(pid, signal.SIGKILL)
-    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-
-async def primary_again(database: Database) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            try:
-                await database.primary_time()
-            except Unavailable:
-                await asyncio.sleep(0.05)
-            else:
-                return
 
 
 @pytest.mark.gen_test(timeout=60)
@@ -53,7 +35,7 @@ async def test_goes_on_where_it_was_after_mongodb_was_killed(
     async with followed(own_database) as (_, heard):
         for number in range(1, 6):
             await store.insert(pending(number))
-        kill(own_mongod, tmp_path / "own")
+        kill_mongod(tmp_path / "own")
         own_mongod.ensure_running()
         await primary_again(own_database)
         for number in range(6, 11):
@@ -73,7 +55,7 @@ async def test_is_told_what_happened_while_it_could_not_listen(
 ) -> None:
     store = SubmissionStore(own_database)
     async with followed(own_database) as (_, heard):
-        kill(own_mongod, tmp_path / "own")
+        kill_mongod(tmp_path / "own")
         own_mongod.ensure_running()
         await primary_again(own_database)
         for number in range(1, 6):
@@ -100,7 +82,7 @@ def forgetful_database(
     io_loop.run_sync(lambda: ensure_indexes(database))
     yield database
     database.close()
-    embedded.stop()
+    throw_away(embedded, tmp_path / "forgetful")
 
 
 async def make_forget(database: Database, offset: int) -> None:

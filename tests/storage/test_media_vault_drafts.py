@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from storage.domain.file_operations import WriteBytes
 from storage.domain.media_rules import MediaFormat, MediaKind
 from storage.domain.submission import Section
 from storage.media_type import MediaTypeDetector
@@ -171,15 +170,6 @@ async def test_what_a_cancelled_request_kept_is_no_draft_any_more(
         await keeping
     detector.gate.set()
     await draft.discard()
-    assert drafts_on_disk(media_root) == []
-
-
-@pytest.mark.gen_test
-async def test_a_draft_takes_no_more_once_it_is_discarded(vault: MediaVault, media_root: Path) -> None:
-    draft = writing_draft(vault)
-    await draft.flush()
-    await draft.discard()
-    draft.add(WriteBytes(b"late"))
     assert drafts_on_disk(media_root) == []
 
 

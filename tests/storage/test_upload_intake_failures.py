@@ -16,6 +16,8 @@ from storage.media_sweep import sweep
 from storage.media_vault import MediaVault
 from storage.submission_store import SubmissionStore
 from storage.upload_intake import Resubmission, UploadIntake
+from tests.server.mongod_process import kill_mongod
+from tests.storage.primary import primary_again
 from tests.storage.submissions import paths_of
 from tests.storage.uploads import drafts_on_disk, kept_on_disk, writing_draft, writing_sheet
 from tests.submissions import STUDENT
@@ -26,12 +28,12 @@ pytestmark = pytest.mark.expects_errors
 class DyingStore(SubmissionStore):
     """MongoDB is gone at the very moment the document is to be recorded."""
 
-    def __init__(self, database: Database, mongod: EmbeddedMongod) -> None:
+    def __init__(self, database: Database, state_dir: Path) -> None:
         super().__init__(database)
-        self._mongod = mongod
+        self._state_dir = state_dir
 
     async def insert(self, submission: Submission) -> None:
-        self._mongod.stop()
+        kill_mongod(self._state_dir)
         await super().insert(submission)
 
 
@@ -50,10 +52,10 @@ def intake_of(vault: MediaVault, database: Database, store: SubmissionStore) -> 
 
 @pytest.mark.gen_test(timeout=30)
 async def test_is_not_stored_while_there_is_no_mongodb(
-    vault: MediaVault, own_mongod: EmbeddedMongod, own_database: Database, media_root: Path
+    vault: MediaVault, own_database: Database, media_root: Path, tmp_path: Path
 ) -> None:
     intake = intake_of(vault, own_database, SubmissionStore(own_database))
-    own_mongod.stop()
+    kill_mongod(tmp_path / "own")
     draft = writing_draft(vault)
     with pytest.raises(NotStored):
         await intake.admit(draft, writing_sheet(), STUDENT)
@@ -64,13 +66,15 @@ async def test_is_not_stored_while_there_is_no_mongodb(
 
 @pytest.mark.gen_test(timeout=30)
 async def test_is_not_stored_when_mongodb_goes_before_the_document_is_recorded(
-    vault: MediaVault, own_mongod: EmbeddedMongod, own_database: Database, media_root: Path
+    vault: MediaVault, own_mongod: EmbeddedMongod, own_database: Database, tmp_path: Path
 ) -> None:
-    intake = intake_of(vault, own_database, DyingStore(own_database, own_mongod))
+    media_root = tmp_path / "media"
+    intake = intake_of(vault, own_database, DyingStore(own_database, tmp_path / "own"))
     with pytest.raises(NotStored):
         await intake.admit(writing_draft(vault), writing_sheet(), STUDENT)
     assert len(kept_on_disk(media_root)) == 2
-    own_mongod.start()
+    own_mongod.ensure_running()
+    await primary_again(own_database)
     store = SubmissionStore(own_database)
     assert (await store.of_student(STUDENT.id, None, 10)).submissions == ()
     assert await sweep(vault, store, untouched_seconds=-1) == 2
