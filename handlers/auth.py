@@ -15,8 +15,8 @@ from handlers.jwks import PublishedKeys
 from storage.domain.errors import TokenExpired, Unauthenticated
 from storage.domain.people import Person, Principal, Role
 
-USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
-"""Numbers, UUIDs, e-mail addresses: safe inside a channel name, a log line and a file of a report."""
+USER_ID = re.compile(r"[^\s:\x00-\x1f\x7f\ud800-\udfff]{1,128}")
+"""Numbers, UUIDs, e-mail addresses, other issuers' names: whatever is safe inside a channel name and a log line."""
 _MAX_NAME_CHARS = 200
 _MAX_EXPIRY = 253402300799  # 9999-12-31, the last a datetime can hold
 _OPTIONS: Any = {
@@ -69,7 +69,8 @@ class Authenticator:
     def mint(self, person: Person, role: Role, ttl_seconds: int) -> str:
         """An access token in SimpleJWT's shape, signed with the present secret."""
         now = int(time.time())
-        user_id = int(person.id) if person.id.isdigit() else person.id
+        is_number = person.id.isdecimal() and str(int(person.id)) == person.id
+        user_id = int(person.id) if is_number else person.id
         claims: dict[str, Any] = {
             "token_type": "access",
             "user_id": user_id,
@@ -119,7 +120,12 @@ def _principal(claims: dict[str, Any]) -> Principal:
         raise Unauthenticated
     name = claims.get("name")
     return Principal(
-        Person(str(user_id), name[:_MAX_NAME_CHARS] if isinstance(name, str) and name else None),
-        Role(claims.get("role", Role.STUDENT)),
+        Person(str(user_id), _printable(name)[:_MAX_NAME_CHARS] if isinstance(name, str) and name else None),
+        Role(claims.get("role") or Role.STUDENT),
         datetime.fromtimestamp(min(int(claims["exp"]), _MAX_EXPIRY), UTC),
     )
+
+
+def _printable(name: str) -> str:
+    """Without halves of characters, which neither JSON nor BSON can hold."""
+    return name.encode("utf-8", "replace").decode()

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import orjson
 import structlog
+from structlog.contextvars import bind_contextvars
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application as TornadoApplication
 from tornado.web import RequestHandler
@@ -123,6 +124,10 @@ class BaseHandler(RequestHandler):
         given = request.headers.get("X-Request-Id", "")
         self.request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         super().__init__(application, request, **kwargs)
+
+    def bind_log(self) -> None:
+        """Have the request id on every line logged on behalf of this request, however deep."""
+        bind_contextvars(request_id=self.request_id)
 
     @property
     def services(self) -> Services:

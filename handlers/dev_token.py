@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from handlers.auth import USER_ID
 from handlers.request_body import BodyHandler
@@ -14,10 +14,16 @@ from storage.domain.people import Person, Role
 _TTL_SECONDS = 3600
 
 
+def _is_user_id(text: str) -> str:
+    if not USER_ID.fullmatch(text):
+        raise ValueError("this cannot be a user id")
+    return text
+
+
 class Wanted(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    user_id: Annotated[str, Field(pattern=f"^{USER_ID.pattern}$", coerce_numbers_to_str=True)]
+    user_id: Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(_is_user_id)]
     role: Role = Role.STUDENT
     name: Annotated[str, Field(max_length=200)] | None = None
 

@@ -66,7 +66,7 @@ class PublishedKeys:
                 self._url, request_timeout=_TIMEOUT_SECONDS, connect_timeout=_TIMEOUT_SECONDS
             )
             published = jwt.PyJWKSet.from_dict(json.loads(response.body))
-        except (HTTPClientError, OSError, ValueError, jwt.PyJWTError) as error:
+        except (HTTPClientError, OSError, ValueError, AttributeError, jwt.PyJWTError) as error:
             log.error("key set not readable", url=self._url, cause=str(error))
             raise Unavailable from error
         self._keys = {key.key_id: key for key in published.keys}

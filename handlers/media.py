@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import PurePosixPath
 
@@ -28,14 +29,17 @@ class MediaHandler(BodyHandler):
     access = EVERYONE
 
     async def authorise(self) -> None:
-        """A signed link needs no token; a wrong or late one is 403 even if a token would do without it."""
+        """A signed link needs no token; with a token, it does not matter that a link is over."""
         signature = self.get_query_argument("signature", None)
-        if signature is None:
-            await super().authorise()
-            return
         expires = self.get_query_argument("expires", "")
-        if not self.services.links.opens(self.path_args[0], expires, signature, time.time()):
+        opens = signature is not None and self.services.links.opens(
+            self.path_args[0], expires, signature, time.time()
+        )
+        if opens:
+            return
+        if signature is not None and "Authorization" not in self.request.headers:
             raise Forbidden
+        await super().authorise()
 
     async def get(self, path: str) -> None:
         await self._check_owner(path)
@@ -48,6 +52,7 @@ class MediaHandler(BodyHandler):
         etag = f'"{name.stem}"'
         self.set_header("ETag", etag)
         self.set_header("Accept-Ranges", "bytes")
+        self.set_header("Vary", "Origin, Authorization")  # on a shared computer the next one is somebody else
         self.set_header("Cache-Control", f"private, max-age={self.services.links.ttl_seconds}, immutable")
         if self.check_etag_header():
             self.set_status(304)
@@ -87,6 +92,10 @@ class MediaHandler(BodyHandler):
                 length -= len(chunk)
                 self.write(chunk)
                 try:
-                    await self.flush()  # waits for a slow reader
+                    async with asyncio.timeout(self.services.body_limits.idle_seconds):
+                        await self.flush()  # waits for a slow reader
                 except StreamClosedError:
                     return  # a player that seeks hangs up and asks again
+                except TimeoutError:
+                    self._connection.close()  # a reader that stopped must not hold a file for ever
+                    return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
@@ -16,29 +17,40 @@ class Outbox:
         self._handler = handler
         self._tasks = tasks
         self._limit_bytes = limit_bytes
-        self._frames: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._writing = False
+        self._frames: deque[tuple[bytes, int]] = deque()
+        self._published_bytes = 0
+        self._writer: asyncio.Task[None] | None = None
 
-    def put(self, frame: bytes) -> bool:
-        """Queue a frame; False if the reader is too slow for what already waits."""
-        if self._waiting_bytes and self._waiting_bytes + len(frame) > self._limit_bytes:
-            return False  # alone, a frame may be larger: a long snapshot is no fault of the reader's
-        self._waiting_bytes += len(frame)
-        self._frames.append(frame)
-        if not self._writing:
-            self._writing = True
-            self._tasks.start(self._write(), "write to a socket")
+    def reply(self, frame: bytes) -> None:
+        """Queue the answer to a command; `drained` keeps those few."""
+        self._put(frame, 0)
+
+    def publish(self, frame: bytes) -> bool:
+        """Queue a frame nobody asked for; False if too much of that waits for the reader already."""
+        if self._published_bytes and self._published_bytes + len(frame) > self._limit_bytes:
+            return False
+        self._put(frame, len(frame))
         return True
+
+    async def drained(self) -> None:
+        """Wait until the kernel has taken everything, so that snapshots do not pile up for a slow reader."""
+        while self._writer is not None:
+            await asyncio.shield(self._writer)
+
+    def _put(self, frame: bytes, counted_bytes: int) -> None:
+        self._frames.append((frame, counted_bytes))
+        self._published_bytes += counted_bytes
+        if self._writer is None:
+            self._writer = self._tasks.start(self._write(), "write to a socket")
 
     async def _write(self) -> None:
         """Write until nothing waits. Each write ends when the kernel has taken the frame."""
         try:
             while self._frames:
-                frame = self._frames.popleft()
+                frame, counted_bytes = self._frames.popleft()
                 await self._handler.write_message(frame.decode())
-                self._waiting_bytes -= len(frame)
+                self._published_bytes -= counted_bytes
         except WebSocketClosedError:
             self._frames.clear()
         finally:
-            self._writing = False
+            self._writer = None

@@ -111,6 +111,7 @@ class BodyHandler(BaseHandler):
         # The bounds are ours: past Tornado's own the peer would read a bare 400.
         self._connection.set_max_body_size(sys.maxsize)
         self._expects_continue()
+        self.bind_log()
         try:
             self._check_serving()
             self.check_method()
@@ -132,6 +133,7 @@ class BodyHandler(BaseHandler):
 
     async def data_received(self, chunk: bytes) -> None:
         self.received_bytes += len(chunk)
+        self.bind_log()  # chunks come on the connection's own task
         if self.phase is Phase.REFUSED:
             await self._drop(len(chunk))
         if self.phase is not Phase.RECEIVING or self._is_preflight:

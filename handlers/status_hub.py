@@ -45,7 +45,7 @@ class StatusHub:
         self._channels: dict[str, set[Subscriber]] = {}
         self._sockets: set[Subscriber] = set()
         self._per_user: Counter[str] = Counter()
-        self.ring = RecoveryRing(limits.ring_seconds, limits.ring_bytes)
+        self._ring = RecoveryRing(limits.ring_seconds, limits.ring_bytes)
 
     def opened(self, socket: Subscriber) -> None:
         self._sockets.add(socket)
@@ -76,9 +76,13 @@ class StatusHub:
         if not subscribers:
             self._channels.pop(channel, None)
 
+    def missed(self, channel: str, offset: int) -> list[RecentPublication] | None:
+        """The publications of `channel` after `offset`, or None if they can no longer be had."""
+        return self._ring.since(channel, offset, self._clock().timestamp())
+
     def began(self, offset: int) -> None:
         """The feed starts after `offset`: whoever has a picture from before it needs a new one."""
-        self.ring.begin(offset)
+        self._ring.begin(offset)
         self.disconnect_all(CloseCode.INSUFFICIENT_STATE)
 
     def changed(self, change: Change) -> None:
@@ -99,7 +103,7 @@ class StatusHub:
 
     def _publish(self, channel: str, event: str, submission: dict[str, object], offset: int) -> None:
         body = centrifugo.publication({"type": event, "submission": submission}, offset)
-        self.ring.add(RecentPublication(offset, channel, body))
+        self._ring.add(RecentPublication(offset, channel, body))
         self._metrics.publications.labels(event).inc()
         subscribers = self._channels.get(channel)
         if subscribers:

@@ -25,7 +25,14 @@ from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscr
 from handlers.protocol.channels import may_have, queue_section, user_channel
 from handlers.request_body import BodyHandler
 from storage.change_feed import ChangeFeed
-from storage.domain.errors import Forbidden, InvalidRequest, ServiceError, TokenExpired, Unauthenticated
+from storage.domain.errors import (
+    Forbidden,
+    InvalidRequest,
+    ServiceError,
+    TokenExpired,
+    Unauthenticated,
+    Unavailable,
+)
 from storage.domain.people import Principal
 from storage.domain.submission import Section, Status
 
@@ -67,6 +74,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     async def get(self, *args: str, **kwargs: str) -> None:
         """Refuse an unknown origin before the upgrade; what is no browser sends none."""
+        self.bind_log()
         origin = self.request.headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             raise Forbidden("This origin is not among cors.allowed_origins")
@@ -109,7 +117,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         if channel in self._held_back:
             self._held_back[channel].append(frame)
         else:
-            self._send(frame)
+            self._publish(frame)
 
     def disconnect(self, code: tuple[int, str]) -> None:
         """Close with one of the protocol's codes; the SDKs know from it whether to come back."""
@@ -169,13 +177,17 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         if channel in self._positions:
             self._send(centrifugo.error_reply(command.id, ErrorCode.ALREADY_SUBSCRIBED))
             return
-        subscribed = await self._begin(channel, command.recover)
+        try:
+            subscribed = await self._begin(channel, command.recover)
+        except Unavailable:  # the socket itself is well; the SDKs try again
+            self._leave(channel)
+            self._send(centrifugo.error_reply(command.id, ErrorCode.INTERNAL))
+            return
         self._send(centrifugo.reply(command.id, "subscribe", subscribed.as_json()))
         self._go_live(channel)
 
     def _unsubscribe(self, command: centrifugo.Unsubscribe) -> None:
-        self.services.hub.unsubscribe(command.channel, self)
-        self._positions.pop(command.channel, None)
+        self._leave(command.channel)
         self._send(centrifugo.reply(command.id, "unsubscribe", {}))
 
     async def _refresh(self, command: centrifugo.Refresh, before: Principal) -> None:
@@ -206,7 +218,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         """Subscribe to `channel`, from where the client was if that can be, else from a snapshot."""
         hub, epoch = self.services.hub, self._feed.epoch
         if recover is not None and recover.epoch == epoch:
-            missed = hub.ring.since(channel, recover.offset)
+            missed = hub.missed(channel, recover.offset)
             if missed is not None:
                 position = missed[-1].offset if missed else recover.offset
                 self._positions[channel] = position
@@ -219,6 +231,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
     async def _snapshot(self, channel: str) -> tuple[int, dict[str, Any]]:
         """The position comes first, then the query, and publications are held back meanwhile: what happens in
         between may be shown twice, never not at all."""
+        await self._outbox.drained()  # one snapshot at a time waits in memory
         offset = self._feed.position
         self._held_back[channel] = []
         self._positions[channel] = offset
@@ -228,9 +241,14 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
             self._queue_snapshot(section, offset) if section else self._own_snapshot(offset)
         )
 
+    def _leave(self, channel: str) -> None:
+        self.services.hub.unsubscribe(channel, self)
+        self._positions.pop(channel, None)
+        self._held_back.pop(channel, None)
+
     def _go_live(self, channel: str) -> None:
         for frame in self._held_back.pop(channel, []):
-            self._send(frame)
+            self._publish(frame)
 
     async def _own_snapshot(self, offset: int) -> dict[str, Any]:
         page = await self.services.submissions.of_student(self.principal.person.id, None, _OWN_LATEST)
@@ -267,9 +285,11 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
     # Writing and ending
 
     def _send(self, frame: bytes) -> None:
-        if self._is_closed:
-            return
-        if not self._outbox.put(frame):
+        if not self._is_closed:
+            self._outbox.reply(frame)
+
+    def _publish(self, frame: bytes) -> None:
+        if not self._is_closed and not self._outbox.publish(frame):
             self.disconnect(CloseCode.SLOW)
 
     def _forget(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from server.services import build_authenticator, build_vault, connect
 from server.settings import BadSettings, Settings, load_settings, naming
 from server.state_dir import StateDir, StateDirInUse
 from storage.catalogue import Catalogue, UnreadableCatalogue, read_catalogue
+from storage.database import cause_of
 from storage.domain.errors import Unavailable
 from storage.domain.people import Person, Role
 from storage.indexes import ensure_indexes
@@ -52,9 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (StateDirInUse, MongodUnavailable, UnreadableCatalogue, OSError) as error:
         return _fail(str(error), _FAILED)
     except Unavailable as error:
-        # The driver appends the server's whole reply, or the state of every server it knows.
-        cause = re.split(r", full error:|, Timeout:", str(error.__cause__ or error.shown))[0]
-        return _fail(f"mongo.uri: {cause}", _FAILED)
+        return _fail(f"mongo.uri: {cause_of(error)}", _FAILED)
     return 0
 
 
@@ -80,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _user_id(text: str) -> str:
     if not USER_ID.fullmatch(text):
-        raise argparse.ArgumentTypeError("letters, digits and ._@+- are possible, up to 128")
+        raise argparse.ArgumentTypeError("no spaces, no colon, at most 128 characters")
     return text
 
 

@@ -133,6 +133,9 @@ class EmbeddedMongod:
         self._spawn(binary, alone=True)
         host = f"127.0.0.1:{self.port}"
         rename_member(self.port, host, _START_SECONDS, alive=self._check_alive)
+        self._port_file.write_text(
+            str(self.port)
+        )  # now: a kill before the next line must not leave two truths
         self.stop()
 
     def _spawn(self, binary: Path, *, alone: bool = False) -> None:
@@ -186,12 +189,13 @@ class EmbeddedMongod:
 
     def _predecessor(self) -> int | None:
         """A mongod that still runs on our data. Its command line tells; its own lock file is empty at first."""
-        ours = (b"--dbpath", str(self._data).encode())
-        for command in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                words = command.read_bytes().split(b"\0")
-                if ours in pairwise(words):
-                    return int(command.parent.name)
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended meanwhile, or sees another file system
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                for option, folder in pairwise(words):
+                    seen = process / "root" / os.fsdecode(folder).lstrip("/")
+                    if option == b"--dbpath" and seen.samefile(self._data):
+                        return int(process.name)
         return None
 
 

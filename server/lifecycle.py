@@ -39,6 +39,8 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
     """Serve until told to stop. Raises ServiceError if MongoDB or the disk cannot be used at the start."""
     built = build(settings, mongo_uri, secret)
     vault, database = built.services.vault, built.services.database
+    if settings.dev_login:
+        log.info("auth.dev_login is on: whoever reaches this server can be anyone")
     tasks = BackgroundTasks()
     with naming("media.root"):
         vault.open()
@@ -66,7 +68,7 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
 
 def _listen(settings: Settings, application: Application) -> HTTPServer:
     host, port = settings.server.host, settings.server.port
-    with naming("server.port"):
+    with naming("server.host and server.port"):
         sockets = bind_sockets(port, host)
     server = HTTPServer(
         application,
@@ -107,8 +109,11 @@ async def _stop(settings: Settings, built: Built, application: Application, serv
     except TimeoutError:
         log.warning("requests in flight were cut off")
     await server.close_all_connections()
-    async with asyncio.timeout(settings.server.drain_seconds):
-        await application.tasks.drain()
+    try:
+        async with asyncio.timeout(settings.server.drain_seconds):
+            await application.tasks.drain()
+    except TimeoutError:
+        log.warning("background tasks were cut off")
     log.info("stopped")
 
 

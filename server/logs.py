@@ -12,6 +12,7 @@ import structlog
 from server.settings import Logs
 
 _SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -102,6 +104,16 @@ class Auth(_Section):
     def _long_enough(cls, value: SecretStr) -> SecretStr:
         if 0 < len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"an HS256 key needs at least {MIN_SECRET_BYTES} bytes")
+        return value
+
+    @field_validator("public_key")
+    @classmethod
+    def _is_pem(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            try:
+                load_pem_public_key(value.get_secret_value().encode())
+            except (ValueError, UnsupportedAlgorithm):
+                raise ValueError("a public key as PEM text is needed") from None
         return value
 
     @field_validator("jwks_url")

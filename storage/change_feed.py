@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from storage.database import Database, PositionLost, RawChange
+from storage.database import Database, PositionLost, RawChange, cause_of
 from storage.domain.errors import Unavailable
 from storage.domain.submission import Action, Submission
 from storage.indexes import META, SUBMISSIONS
@@ -101,11 +101,18 @@ class ChangeFeed:
             except PositionLost:
                 log.error("change stream position lost", position=self._followed)
                 token = None
-                with contextlib.suppress(Unavailable):  # else the next round finds the position lost again
-                    self._begin(await self._database.primary_time())
+                await self._begin_at_present()
             except Unavailable as error:
-                log.warning("change stream broken, resuming", cause=str(error.__cause__))
+                log.warning("change stream broken, resuming", cause=cause_of(error))
+            except Exception:
+                log.exception("change feed failed, beginning anew")
+                token = None
+                await self._begin_at_present()
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _begin_at_present(self) -> None:
+        with contextlib.suppress(Unavailable):  # else the next round fails again and comes back here
+            self._begin(await self._database.primary_time())
 
     def _begin(self, offset: int) -> None:
         self._followed = offset

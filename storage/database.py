@@ -5,6 +5,7 @@ Motor is in maintenance upstream; whoever replaces it starts, and ends, here.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,6 +37,7 @@ __all__ = [
     "RawChange",
     "ReturnDocument",
     "await_primary",
+    "cause_of",
     "check_uri",
     "rename_member",
     "unavailable_while_down",
@@ -48,7 +50,10 @@ ACKNOWLEDGED = WriteConcern(w="majority", j=True)
 """Promise 1: a write counts once a majority has it in its journal."""
 
 _SOCKET_TIMEOUT_MS = 30_000
-_CHANGE_STREAM_HISTORY_LOST = 286
+_UNRESUMABLE = {260, 280, 286}
+"""InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost: after a drop, a restore, or too long."""
+_BATCH = 100
+"""Events fetched at once: the replay of a busy ten minutes must not stand in memory as a whole."""
 _ALREADY_INITIALIZED = 23
 
 
@@ -144,7 +149,7 @@ class Database:
                 ) as stream:
                     await stream.try_next()
         except Unavailable as error:
-            if isinstance(error.__cause__, OperationFailure):
+            if _is_unresumable(error):
                 return present
             raise
         return past
@@ -162,7 +167,7 @@ class Database:
         try:
             with unavailable_while_down():
                 async with self.collection(name).watch(
-                    pipeline, full_document="whenAvailable", max_await_time_ms=500, **start
+                    pipeline, full_document="whenAvailable", max_await_time_ms=500, batch_size=_BATCH, **start
                 ) as stream:
                     async for change in stream:
                         yield RawChange(
@@ -172,13 +177,23 @@ class Database:
                             token=change["_id"],
                         )
         except Unavailable as error:
-            cause = error.__cause__
-            if isinstance(cause, OperationFailure) and cause.code == _CHANGE_STREAM_HISTORY_LOST:
-                raise PositionLost from cause
+            if _is_unresumable(error):
+                raise PositionLost from error
             raise
+        raise PositionLost  # the stream ended: the collection was dropped or renamed
 
     def close(self) -> None:
         self._client.close()
+
+
+def cause_of(error: Unavailable) -> str:
+    """Why MongoDB was not available, without the server's whole reply and the state of every server known."""
+    return re.split(r", full error:|, Timeout:", str(error.__cause__ or error.shown))[0]
+
+
+def _is_unresumable(error: Unavailable) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OperationFailure) and cause.code in _UNRESUMABLE
 
 
 def check_uri(uri: str) -> None:

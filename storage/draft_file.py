@@ -41,16 +41,20 @@ class DraftFile:
     def complete(self) -> None:
         if self._format is None:
             self._append(self._decide())
+        self._close()  # twenty photos a form must not hold twenty descriptors until its end
 
     def move_to(self, root: Path, folder: Path, *, fsync: bool) -> KeptFile:
         if self._format is None:
             raise ServiceError  # a file is completed before it is kept
         path = folder / f"{uuid.uuid4().hex}.{self._format.extension}"
         # The sweep goes by this time; an upload may have taken longer than a draft may lie about.
-        os.utime(self._fd)
+        os.utime(self._path)
         if fsync:
-            os.fsync(self._fd)
-        self._close()
+            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
         self._path.rename(root / path)
         return KeptFile(
             self._field, str(path), self._format.media_type, self._size_bytes, self._hash.hexdigest()

@@ -46,8 +46,7 @@ class SubmissionStore:
         self._sequences = database.collection(SEQUENCES)
 
     async def fresh_ids(self, files: int) -> FreshIds:
-        # Its own acknowledgement need not be waited for: the oplog keeps the order, so whoever acknowledges
-        # the submission that uses these ids has acknowledged this too.
+        # Acknowledged like every write: for contents sent again it is the only majority a 201 has waited for.
         with available():
             last = await self._sequences.find_one_and_update(
                 {"_id": SUBMISSIONS},

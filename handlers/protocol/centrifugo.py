@@ -224,7 +224,8 @@ def error_reply(number: int, error: tuple[int, str, bool]) -> bytes:
 
 def publication(data: Json, offset: int) -> bytes:
     """A publication as JSON, encoded once for the ring and for all who receive it."""
-    return orjson.dumps({"data": data, "offset": offset})
+    # Copied: orjson leaves the spare room of its buffer behind the result, which the ring would keep.
+    return bytes(memoryview(orjson.dumps({"data": data, "offset": offset})))
 
 
 def push(channel: str, body: bytes) -> bytes:

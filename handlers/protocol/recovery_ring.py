@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 _SECOND = 1 << 20
 """One second of cluster time in an offset."""
+_ENTRY_BYTES = 256
+"""What an entry costs besides its body: objects and places in two queues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,18 @@ class RecoveryRing:
     def add(self, publication: RecentPublication) -> None:
         self._all.append(publication)
         self._by_channel.setdefault(publication.channel, deque()).append(publication)
-        self._bytes += len(publication.body)
+        self._bytes += len(publication.body) + _ENTRY_BYTES
         while self._all and (
             self._bytes > self._limit_bytes or publication.offset - self._all[0].offset > self._span
         ):
             self._drop_oldest()
 
-    def since(self, channel: str, offset: int) -> list[RecentPublication] | None:
-        """The publications of `channel` after `offset`, or None if the ring does not reach back that far."""
-        if offset < self.start:
+    def since(self, channel: str, offset: int, now: float) -> list[RecentPublication] | None:
+        """The publications of `channel` after `offset`, or None if the ring does not reach back that far.
+
+        `now`, in seconds since 1970: what is older than the ring's time counts as gone even if nothing came since.
+        """
+        if offset < self.start or offset < int(now * _SECOND) - self._span:
             return None
         return [recent for recent in self._by_channel.get(channel, ()) if recent.offset > offset]
 
@@ -61,5 +66,5 @@ class RecoveryRing:
         of_channel.popleft()
         if not of_channel:
             del self._by_channel[oldest.channel]
-        self._bytes -= len(oldest.body)
+        self._bytes -= len(oldest.body) + _ENTRY_BYTES
         self.start = oldest.offset

@@ -16,6 +16,7 @@ from storage.domain.grading import MAX_TOTAL, Grade
 from storage.domain.people import Person
 from storage.domain.ports import Page
 from storage.domain.submission import (
+    Action,
     Answer,
     Claim,
     HistoryEntry,
@@ -26,6 +27,7 @@ from storage.domain.submission import (
 )
 
 Json = dict[str, Any]
+_BY_REVIEWERS = {Action.CHECK, Action.REOPEN}
 UPLOADED = "Speaking test muvaffaqiyatli yuklandi. Admin tomonidan tekshiriladi."
 
 
@@ -71,7 +73,7 @@ class Representations:
         """What a student sees, and whose it is and who holds it."""
         claim = submission.claim_at(self.now)
         return self.for_student(submission) | {
-            "student": {"id": submission.student.id, "name": submission.student.name},
+            "student": _person(submission.student),
             "claim": claim_json(claim) if claim else None,
         }
 
@@ -146,6 +148,10 @@ def _score(grade: Grade) -> Json:
     return {**grade.score, "max_score": MAX_TOTAL}
 
 
+def _person(person: Person) -> Json:
+    return {"id": person.id, "name": person.name}
+
+
 def _reviewer(reviewer: Person) -> Json:
     return {"id": reviewer.id, "name": _reviewer_name(reviewer)}
 
@@ -158,7 +164,7 @@ def _history_entry(entry: HistoryEntry) -> Json:
     return {
         "action": entry.action,
         "at": iso(entry.at),
-        "by": {"id": entry.by.id, "name": entry.by.name},
+        "by": _reviewer(entry.by) if entry.action in _BY_REVIEWERS else _person(entry.by),
         "revision": entry.revision,
         "score": _score(entry.grade) if entry.grade else None,
         "feedback": dict(entry.grade.feedback) if entry.grade else None,

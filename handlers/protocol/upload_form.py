@@ -25,8 +25,9 @@ _TOO_LARGE = {  # API document, "Writing Submit Component" and "Speaking Submit 
     MediaKind.IMAGE: "Fayl hajmi {:g}MB dan oshmasligi kerak",
     MediaKind.AUDIO: "Audio fayl hajmi {:g}MB dan oshmasligi kerak",
 }
-_INTEGER = re.compile(r"0*([1-9][0-9]{0,14})")
-"""Ids up to 15 digits: exact in JavaScript and far inside BSON's 64 bits."""
+_INTEGER = re.compile(r"0*([1-9][0-9]{0,15})")
+_MAX_ID = (1 << 53) - 1
+"""The largest integer JavaScript holds exactly, and far inside BSON's 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def read_id(texts: Mapping[str, str], name: str, problems: Problems, *, required
         if required:
             problems.missing(name, REQUIRED)
         return None
-    if match := _INTEGER.fullmatch(text):
+    if (match := _INTEGER.fullmatch(text)) and int(match[1]) <= _MAX_ID:
         return int(match[1])
     problems.wrong(name, "A valid integer is required.")
     return None

@@ -33,8 +33,9 @@ async def test_a_role_is_a_student_s_unless_the_token_says_otherwise(client: htt
         assert await status_of(client, bearer(signed(role=role))) == 403
 
 
-async def test_a_user_id_is_a_number_or_a_plain_word(client: httpx.AsyncClient) -> None:
+async def test_a_user_id_is_a_number_or_a_word(client: httpx.AsyncClient) -> None:
     user_ids: list[int | str] = [42, "43", "0f8fad5b-d9cb-469f-a165-70867728950e", "aziza@example.uz"]
+    user_ids += [-1, "auth0|1", "a/b", "ь"]
     for user_id in user_ids:
         await submit_speaking(client, bearer(signed(user_id=user_id)))
     queue = await read(client, QUEUE, bearer(signed(role="reviewer")))
@@ -42,7 +43,7 @@ async def test_a_user_id_is_a_number_or_a_plain_word(client: httpx.AsyncClient) 
 
 
 async def test_any_other_user_id_is_nobody_s(client: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
-    wrong: list[object] = ["", " 42", "a b", "a/b", "a:b", "*", "ь", "x" * 129, True, 4.2, -1, [42], {}]
+    wrong: list[object] = ["", " 42", "a b", "a:b", "a\n", "x" * 129, True, 4.2, [42], {}]
     for user_id in wrong:
         with subtests.test(str(user_id)):
             UNAUTHENTICATED.check(await client.get(RESULTS, headers=bearer(signed(user_id=user_id))))

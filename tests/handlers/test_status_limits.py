@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +17,9 @@ from websockets.uri import parse_uri
 from handlers.protocol.centrifugo import CloseCode
 from handlers.status_socket import MAX_INBOUND_BYTES
 from server.services import Built
+from storage.change_feed import Change
 from storage.domain.people import Role
+from storage.domain.submission import Action
 from tests.conftest import Tokens
 from tests.handlers import wire
 from tests.handlers.plain_socket import connected_socket, open_socket, socket_url
@@ -172,11 +175,18 @@ async def test_closes_a_reader_that_is_too_slow_and_nobody_else(
             last = await student.submit_writing(number, [PAGE], [PAGE])
         async with connected_socket(base_url, token) as quick, _stalled_reader(base_url, token) as slow:
             await quick.subscribe("queue:writing")
-            # Each subscription's snapshot is some 20 kB that nobody reads.
-            while await _open_sockets(http) == 2:
-                await slow.send_lines('{"id":2,"unsubscribe":{"channel":"queue:writing"}}', _SUBSCRIBE)
+            await slow.send_lines(_SUBSCRIBE)
             await reviewer.claim(last)
-            assert (await quick.publication()).data["type"] == "submission.claimed"
+            heard = await quick.publication()
+            assert heard.data["type"] == "submission.claimed"
+            # The same again and again, over a kilobyte each, which one of the two does not read.
+            submission = await built.services.submissions.find(last["id"])
+            assert submission is not None
+            offsets = itertools.count(heard.offset + 1)
+            while await _open_sockets(http) == 2:
+                for offset in itertools.islice(offsets, 20):
+                    built.services.hub.changed(Change(offset, Action.CLAIM, submission))
+            assert (await quick.publication()).offset == heard.offset + 1
             assert await slow.close_code() == 3008
 
 
@@ -190,8 +200,15 @@ async def test_a_snapshot_larger_than_the_bound_reaches_a_reader_who_keeps_up(
         for number in range(1, 9):
             await student.submit_writing(number, [PAGE], [PAGE])
     async with connected_socket(base_url, tokens.mint("7", Role.REVIEWER)) as plain:
-        snapshot = (await plain.subscribe("queue:writing"))["data"]
-    assert len(snapshot["submissions"]) == 8
+        # Both in one frame, as the SDKs do: the second snapshot waits for the first one's way out.
+        await plain.send(
+            {"id": 101, "subscribe": {"channel": "queue:writing"}},
+            {"id": 102, "subscribe": {"channel": "queue:speaking"}},
+            {"id": 103, "unsubscribe": {"channel": "queue:writing"}},
+            {"id": 104, "subscribe": {"channel": "queue:writing"}},
+        )
+        replies = [await plain.reply(number) for number in (101, 102, 103, 104)]
+    assert [len(replies[place]["subscribe"]["data"]["submissions"]) for place in (0, 1, 3)] == [8, 0, 8]
 
 
 @pytest.mark.gen_test

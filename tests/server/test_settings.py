@@ -13,15 +13,23 @@ from pathlib import Path
 import pytest
 import structlog
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from server.logs import configure_logs
 from server.settings import HOME, Logs, Settings, load_settings
 from tests.server.configuration import CONFIG, keys, sections, variable, written
 
+PUBLIC_KEY = (
+    ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
 SECRETS = {
     "auth.secret": "correct horse battery staple, HS256",
     "auth.previous_secret": "the one before that, also HS256 sized",
-    "auth.public_key": "-----BEGIN PUBLIC KEY----- kept to ourselves",
+    "auth.public_key": PUBLIC_KEY,
     "mongo.uri": "mongodb://server:a-password@10.0.0.1/?replicaSet=rs0",
 }
 OTHERS: dict[str, tuple[str, object]] = {

@@ -18,6 +18,7 @@ BAD_VALUES = {
     "server.trust_proxy": ["perhaps"],
     "auth.secret": ["x" * 31, "x"],
     "auth.previous_secret": ["too short"],
+    "auth.public_key": ["garbage"],
     "auth.jwks_url": ["login.uz/jwks.json", "file:///etc/passwd"],
     "auth.dev_login": ["perhaps"],
     "mongo.uri": ["postgres://localhost", "", "localhost:27017", "mongodb://", "mongodb://host:port/"],

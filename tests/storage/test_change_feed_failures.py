@@ -65,6 +65,31 @@ async def test_is_told_what_happened_while_it_could_not_listen(
     assert len(heard.beginnings) == 1
 
 
+@pytest.mark.gen_test(timeout=60)
+async def test_begins_anew_after_the_collection_was_dropped_now_and_at_the_next_start(
+    own_database: Database,
+) -> None:
+    """What a restore from a backup does first; without a new beginning nobody would ever hear anything again."""
+    store = SubmissionStore(own_database)
+    async with followed(own_database) as (_, heard):
+        await store.insert(pending(1))
+        await heard.until(1)
+        await own_database.collection("submissions").drop()
+        await heard.until_begun(2)
+        await ensure_indexes(own_database)
+        await store.insert(pending(2))
+        assert [change.submission.id for change in await heard.until(2)] == [1, 2]
+    later = Heard()
+    feed = feed_for(later, own_database, past_seconds=600)
+    await feed.start()
+    async with running(feed):
+        await later.until_begun(2)  # the past it started in ends with the drop
+        await store.insert(pending(3))
+        changes = await later.until(1)
+        while changes[-1].submission.id != 3:
+            changes = await later.until(len(changes) + 1)
+
+
 @pytest.fixture
 def forgetful_database(
     io_loop: IOLoop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

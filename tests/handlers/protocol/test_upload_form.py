@@ -201,14 +201,14 @@ def test_a_form_without_fields_misses_all_of_them() -> None:
     assert isinstance(refusal_of([]), MissingFields)
 
 
-@pytest.mark.parametrize("given", ["1", "0001", " 7\t", "999999999999999"])
+@pytest.mark.parametrize("given", ["1", "0001", " 7\t", "9007199254740991"])
 def test_reads_an_id(given: str) -> None:
     sheet = receive(WritingPlan(), [text("user_test_id", given), *WRITING[1:]]).sheet
     assert sheet.user_test_id == int(given)
 
 
 @pytest.mark.parametrize(
-    "given", ["0", "-1", "+1", "1.0", "1e3", "0x10", "1_000", "1 2", "abc", "null", "١٢٣", "²", "1" * 16]
+    "given", ["0", "-1", "+1", "1.0", "1e3", "0x10", "1_000", "1 2", "abc", "null", "١٢٣", "²", str(1 << 53)]
 )
 def test_refuses_what_is_no_id(given: str) -> None:
     refusal = refusal_of([text("user_test_id", given), *WRITING[1:]])
