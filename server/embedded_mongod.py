@@ -43,6 +43,7 @@ _HINTS = {
     "libcrypto.so.3: cannot open": "OpenSSL 3 is needed (Debian 12, Ubuntu 22.04 or newer)",
     "Address already in use": "another program took the port; start again",
     "No space left on device": "the disk is full",
+    "Writing to log file failed": "the disk is full, or failing",
     "Read-only file system": "the disk can only be read",
     "Permission denied": "the user this server runs as cannot write there",
 }
