@@ -171,6 +171,9 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     async def _subscribe(self, command: centrifugo.Subscribe, principal: Principal) -> None:
         channel = command.channel
+        await self._outbox.drained()  # one snapshot at a time waits in memory
+        if self._is_closed:  # meanwhile: whoever joined the hub now would never leave it
+            return
         if not may_have(principal, channel):
             self._send(centrifugo.error_reply(command.id, ErrorCode.PERMISSION_DENIED))
             return
@@ -231,7 +234,6 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
     async def _snapshot(self, channel: str) -> tuple[int, dict[str, Any]]:
         """The position comes first, then the query, and publications are held back meanwhile: what happens in
         between may be shown twice, never not at all."""
-        await self._outbox.drained()  # one snapshot at a time waits in memory
         offset = self._feed.position
         self._held_back[channel] = []
         self._positions[channel] = offset

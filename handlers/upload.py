@@ -27,8 +27,8 @@ from storage.media_vault import Draft
 log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 512 << 10
-"""One thread hop for this much: larger batches only cost memory, smaller ones cost hops (measured: with 20
-uploads at once 512 KiB grows the process by half of what 1 MiB does, at the same speed)."""
+"""One thread hop for this much: smaller batches cost hops, larger ones memory. In the prototypes 20 uploads at once
+grew the process by 20 MB with this and by 44 MB with 1 MiB."""
 
 
 class UploadHandler(BodyHandler):

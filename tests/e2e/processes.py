@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,13 @@ async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
         while not condition():  # noqa: ASYNC110  # neither a disk nor a process sets an event of ours
             await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port nobody has now, for a server that is to come back under the same address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _memory(pid: int, name: str) -> int:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.clients import sdk_client
-from tests.e2e.processes import eventually, is_running
+from tests.e2e.processes import eventually, free_port, is_running
 from tests.e2e.server_process import ServerProcess
 from tests.forms import content_type, encode, file, text
 from tests.media_samples import padded, photo, photo_of_bytes, recording
@@ -82,7 +82,7 @@ async def test_sockets_go_on_after_the_death_of_mongod(server: ServerProcess) ->
 @pytest.mark.gen_test(timeout=90)
 async def test_a_result_given_while_the_socket_is_lost_is_heard_once_it_is_back(tmp_path: Path) -> None:
     """The SDK comes back by itself, with the position it had, to a server that has just begun (promise 6)."""
-    server = ServerProcess(tmp_path, TURANTALIM_SERVER__PORT=str(_free_port()))
+    server = ServerProcess(tmp_path, TURANTALIM_SERVER__PORT=str(free_port()))
     try:
         server.start()
         token, reviewer_token = server.token("42"), server.token("7", "reviewer")
@@ -126,12 +126,6 @@ def _half_an_upload(url: str, token: str) -> socket.socket:
     connection = socket.create_connection((address.hostname, address.port or 80), timeout=30)
     connection.sendall(head.encode() + body[:-100])
     return connection
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _drafts(server: ServerProcess) -> list[Path]:

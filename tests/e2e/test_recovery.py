@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.e2e.clients import sdk_client
+from tests.e2e.processes import free_port
 from tests.e2e.server_process import ServerProcess
 from tests.media_samples import photo
 from tests.people import Reviewer, Student, photo_file
@@ -19,7 +19,7 @@ SCORE = {"task1_score": 20.5, "task2_score": 45.0}
 
 @pytest.mark.gen_test(timeout=90)
 async def test_a_grade_given_around_a_restart_reaches_the_student_who_reconnects(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path, TURANTALIM_SERVER__PORT=str(_free_port())).start()
+    server = ServerProcess(tmp_path, TURANTALIM_SERVER__PORT=str(free_port())).start()
     try:
         token, reviewer_token = server.token("42"), server.token("7", "reviewer", "Nodira")
         async with sdk_client(server.websocket_url, token) as student:
@@ -38,9 +38,3 @@ async def test_a_grade_given_around_a_restart_reaches_the_student_who_reconnects
     finally:
         server.make_sure_it_ended()
     assert server.log_lines("error") == []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

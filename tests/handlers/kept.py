@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from storage.domain.ports import Submissions
-from tests.handlers.wire import WAIT_SECONDS
 
 _LOCK = "lock"
 """A process's draft folder holds this file as long as the process lives; nothing was uploaded there."""
@@ -39,10 +37,3 @@ class Kept:
         before = self.files(), await self.submissions()
         yield
         assert (self.files(), await self.submissions()) == before
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    """Wait for something that nobody announces; TimeoutError if it never comes."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while not condition():  # noqa: ASYNC110  # a disk and a socket set no event
-            await asyncio.sleep(0.005)

@@ -10,7 +10,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from server.settings import Settings
-from tests.handlers.kept import eventually
+from tests.e2e.processes import eventually
 from tests.handlers.key_publisher import KeyPublisher
 from tests.handlers.refusals import Refusal
 from tests.handlers.reviews import Cast

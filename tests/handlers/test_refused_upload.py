@@ -7,8 +7,9 @@ import pytest
 
 from handlers.base import Application
 from handlers.upload import BATCH_BYTES
+from tests.e2e.processes import eventually
 from tests.forms import encode, file
-from tests.handlers.kept import Kept, eventually
+from tests.handlers.kept import Kept
 from tests.handlers.refusals import Refusal
 from tests.handlers.reviews import Cast
 from tests.handlers.uploads import (

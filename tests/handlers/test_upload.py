@@ -5,8 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from tests.e2e.processes import eventually
 from tests.forms import empty_input, encode, file, text
-from tests.handlers.kept import Kept, eventually
+from tests.handlers.kept import Kept
 from tests.handlers.reviews import Cast, read, result_path
 from tests.handlers.uploads import (
     chunked_head,
