@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -33,22 +33,33 @@ class BackgroundTasks:
             log.error("background task failed", purpose=task.get_name(), exc_info=error)
 
 
+class Request(Protocol):
+    """A request between its headers and its end."""
+
+    def cut_short(self) -> None:
+        """Refuse what is still coming in, for another time."""
+
+
 class InFlight:
-    """Counts requests between their headers and their end."""
+    """The requests between their headers and their end."""
 
     def __init__(self) -> None:
-        self._count = 0
+        self._requests: set[Request] = set()
         self._none = asyncio.Event()
         self._none.set()
 
-    def begin(self) -> None:
-        self._count += 1
+    def add(self, request: Request) -> None:
+        self._requests.add(request)
         self._none.clear()
 
-    def end(self) -> None:
-        self._count -= 1
-        if self._count == 0:
+    def discard(self, request: Request) -> None:
+        self._requests.discard(request)
+        if not self._requests:
             self._none.set()
+
+    def cut_short(self) -> None:
+        for request in list(self._requests):
+            request.cut_short()
 
     async def drained(self) -> None:
         """Wait until nothing is in flight."""

@@ -19,11 +19,14 @@ from tornado.web import RequestHandler
 from handlers.auth import Authenticator
 from handlers.background import BackgroundTasks, InFlight
 from handlers.errors import answer_to, as_service_error, is_unforeseen
+from handlers.keys_in_progress import KeysInProgress
 from handlers.metrics import Metrics
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.multipart_stream import StreamLimits
+from handlers.protocol.pace import PaceLimits
 from handlers.protocol.representations import Representations
 from handlers.protocol.upload_form import FormLimits
+from handlers.protocol.upload_quota import UploadQuota
 from handlers.status_hub import StatusHub
 from storage.database import Database
 from storage.domain.clock import Clock
@@ -55,10 +58,10 @@ class BodyLimits:
 
     request_bytes: int
     json_bytes: int
-    idle_seconds: float
-    min_bytes_per_second: float
+    pace: PaceLimits
     drain_bytes: int
     drain_seconds: float
+    linger_seconds: float
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,8 @@ class Services:
 
     auth: Authenticator
     intake: UploadIntake
+    quota: UploadQuota
+    keys_in_progress: KeysInProgress
     desk: ReviewDesk
     submissions: Submissions
     vault: MediaVault
@@ -196,7 +201,9 @@ class BaseHandler(RequestHandler):
         self.set_status(status)
         self.set_header("Content-Type", "application/json; charset=utf-8")
         self.set_header("Cache-Control", "no-store")  # personal, and its links open files
-        self.write(orjson.dumps(content))
+        body = orjson.dumps(content)
+        self.set_header("Content-Length", str(len(body)))  # also of an answer that is flushed before its end
+        self.write(body)
 
     def write_service_error(self, error: ServiceError) -> None:
         """Answer with `error` as the JSON of design section 3, *Errors*."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from handlers.auth import USER_ID
-from handlers.request_body import BodyHandler
+from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import NotFound
 from storage.domain.people import Person, Role
 
@@ -28,7 +28,7 @@ class Wanted(BaseModel):
     name: Annotated[str, Field(max_length=200)] | None = None
 
 
-class DevTokenHandler(BodyHandler):
+class DevTokenHandler(SmallBodyHandler):
     """Body `{"user_id", "role", "name"}` → `{"access": JWT}`; 404 unless `auth.dev_login` is in force."""
 
     public = True

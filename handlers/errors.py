@@ -18,10 +18,13 @@ STATUSES: dict[type[ServiceError], int] = {
     errors.MethodNotAllowed: 405,
     errors.TooSlow: 408,
     errors.Conflict: 409,
+    errors.InProgress: 409,
     errors.TooLarge: 413,
     errors.UnsupportedMedia: 415,
     errors.UnsupportedEncoding: 415,
     errors.RangeNotSatisfiable: 416,
+    errors.KeyReused: 422,
+    errors.TooManyUploads: 429,
     ServiceError: 500,
     errors.Unavailable: 503,
     errors.StorageFull: 507,
@@ -34,8 +37,13 @@ _FROM_TORNADO: dict[int, type[ServiceError]] = {
     404: errors.NotFound,
     405: errors.MethodNotAllowed,
 }
-_RETRY_AFTER_SECONDS = {errors.Unavailable: "2", errors.StorageFull: "60"}
-"""A primary is elected within seconds; room on a disk is made by a person."""
+_RETRY_AFTER_SECONDS = {
+    errors.Unavailable: "2",
+    errors.InProgress: "5",
+    errors.TooManyUploads: "5",
+    errors.StorageFull: "60",
+}
+"""A primary is elected within seconds, an upload ends within some; room on a disk is made by a person."""
 
 
 @dataclass(frozen=True, slots=True)

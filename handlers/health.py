@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from handlers.request_body import BodyHandler
+from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import ServiceError
 
 
-class HealthHandler(BodyHandler):
+class HealthHandler(SmallBodyHandler):
     """GET /healthz: 200 while the process lives."""
 
     public = True
@@ -17,7 +17,7 @@ class HealthHandler(BodyHandler):
         self.write_json({"status": "ok"})
 
 
-class ReadyHandler(BodyHandler):
+class ReadyHandler(SmallBodyHandler):
     """GET /readyz: 503 without MongoDB's primary or a writable media root, saying which."""
 
     public = True
@@ -38,7 +38,7 @@ class ReadyHandler(BodyHandler):
         self.write_json({"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503)
 
 
-class MetricsHandler(BodyHandler):
+class MetricsHandler(SmallBodyHandler):
     """GET /metrics, in the Prometheus text format."""
 
     public = True

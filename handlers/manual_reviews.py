@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.protocol.list_query import read_list_query
-from handlers.request_body import BodyHandler
+from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import NotFound
 from storage.domain.people import ADMINS, REVIEWERS
 
@@ -24,7 +24,7 @@ class GradeBody(BaseModel):
     feedback: dict[str, Annotated[str, Field(strict=True)]] = {}
 
 
-class ManualReviewsHandler(BodyHandler):
+class ManualReviewsHandler(SmallBodyHandler):
     """GET /multilevel/manual-reviews/: the queue, oldest pending first, or checked ones, newest review first."""
 
     access = REVIEWERS
@@ -37,7 +37,7 @@ class ManualReviewsHandler(BodyHandler):
         self.write_json(self.representations.queue(page, counts))
 
 
-class ManualReviewHandler(BodyHandler):
+class ManualReviewHandler(SmallBodyHandler):
     """GET: one submission with media, claim and history. PUT: its grade."""
 
     access = REVIEWERS
@@ -56,7 +56,7 @@ class ManualReviewHandler(BodyHandler):
         self.write_json(self.representations.in_detail(submission))
 
 
-class ClaimHandler(BodyHandler):
+class ClaimHandler(SmallBodyHandler):
     """POST: claim, or renew one's own claim. DELETE: release it."""
 
     access = REVIEWERS
@@ -70,7 +70,7 @@ class ClaimHandler(BodyHandler):
         self.set_status(204)
 
 
-class ReopenHandler(BodyHandler):
+class ReopenHandler(SmallBodyHandler):
     """POST: checked → pending again; admins only."""
 
     access = ADMINS

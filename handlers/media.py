@@ -11,7 +11,7 @@ import aiofiles.os
 from tornado.iostream import StreamClosedError
 
 from handlers.protocol.byte_range import read_range
-from handlers.request_body import BodyHandler
+from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import Forbidden, NotFound
 from storage.domain.media_rules import MEDIA_TYPE_BY_EXTENSION
 from storage.domain.people import EVERYONE
@@ -20,7 +20,7 @@ _CHUNK_BYTES = 256 << 10
 """One thread hop reads this much; a slow reader holds no more than this in memory."""
 
 
-class MediaHandler(BodyHandler):
+class MediaHandler(SmallBodyHandler):
     """GET and HEAD /media/{path}: Range, If-Range, ETag, shown inline.
 
     A file never changes under its name, so the name is its ETag.
@@ -92,7 +92,7 @@ class MediaHandler(BodyHandler):
                 length -= len(chunk)
                 self.write(chunk)
                 try:
-                    async with asyncio.timeout(self.services.body_limits.idle_seconds):
+                    async with asyncio.timeout(self.services.body_limits.pace.idle_seconds):
                         await self.flush()  # waits for a slow reader
                 except StreamClosedError:
                     return  # a player that seeks hangs up and asks again

@@ -21,6 +21,11 @@ class Outbox:
         self._published_bytes = 0
         self._writer: asyncio.Task[None] | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """True when the kernel has taken everything."""
+        return self._writer is None
+
     def reply(self, frame: bytes) -> None:
         """Queue the answer to a command; `drained` keeps those few."""
         self._put(frame, 0)

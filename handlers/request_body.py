@@ -7,69 +7,60 @@ answers what is over its own limit with a bare 400. The states are in `protocol/
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable
+from typing import Any, cast
 
-import orjson
 import structlog
-from pydantic import BaseModel, ValidationError
 from tornado.http1connection import HTTP1Connection
+from tornado.iostream import StreamClosedError
 from tornado.web import stream_request_body
 
 from handlers.base import BaseHandler, BodyLimits
 from handlers.errors import as_service_error, is_unforeseen
 from handlers.protocol.body_phase import ENDED, Event, Phase, advance
 from handlers.protocol.pace import Pace
-from storage.domain.errors import (
-    InvalidRequest,
-    NotFound,
-    ServiceError,
-    TooLarge,
-    TooSlow,
-    Unavailable,
-    UnsupportedEncoding,
-)
+from storage.domain.errors import ServiceError, TooLarge, TooSlow, Unavailable, UnsupportedEncoding
 
 log = structlog.get_logger(__name__)
-Model = TypeVar("Model", bound=BaseModel)
 
 _ABSURD_DIGITS = 19
 """Python refuses to read numbers of some thousand digits; a length of this many is over every limit."""
-_SENTENCES = {"missing": "This field is required.", "model_type": "A JSON object is needed."}
 _WATCH_SECONDS = 1.0
 """How often a body under way is looked at: limits in whole seconds need no finer grain."""
 
 
 @stream_request_body
 class BodyHandler(BaseHandler):
-    """Receives a body, small and into memory unless a subclass overrides `admit`, `receive` and `release`."""
+    """Receives a body in chunks; a subclass says in `admit`, `receive` and `release` what becomes of them."""
 
     def initialize(self) -> None:
-        self.application.in_flight.begin()
+        self.application.in_flight.add(self)
         self.phase = Phase.NEW
         self.received_bytes = 0
         self.refusal: ServiceError | None = None
-        self._json = bytearray()
+        self.began = time.monotonic()
         self._dropped_bytes = 0
         self._busy = False
         self._settled = False
         self._released: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._refused_at = 0.0
+        self._pace: Pace | None = None
+        self._refused_at = self._answered_at = 0.0
 
-    # What a subclass may say
+    # What a subclass says
 
     async def admit(self) -> None:
         """Refuse on the headers alone, before a byte of the body; raises ServiceError."""
-        self.check_declared_length(self._limits.json_bytes)
+        raise NotImplementedError
 
-    async def receive(self, chunk: bytes) -> None:
-        """Take a chunk; awaiting here is what slows the sender down. Raises ServiceError to refuse."""
-        if len(self._json) + len(chunk) > self._limits.json_bytes:
-            raise TooLarge(f"The body is larger than {self._limits.json_bytes} bytes")
-        self._json += chunk
+    def receive(self, chunk: bytes) -> Awaitable[None] | None:
+        """Take a chunk; what is returned is awaited before the next, which is what slows the sender down.
+        Raises ServiceError to refuse, at once or when awaited."""
+        raise NotImplementedError
 
     async def release(self) -> None:
         """Let go of whatever the request held; called exactly once, before a refusal is answered."""
@@ -78,20 +69,6 @@ class BodyHandler(BaseHandler):
         """The request is over, however that came; called exactly once."""
 
     # What a subclass may use
-
-    def json_body(self, model: type[Model]) -> Model:
-        """The body as `model`; raises InvalidRequest naming each wrong field."""
-        try:
-            return model.model_validate(orjson.loads(bytes(self._json)))
-        except orjson.JSONDecodeError as error:
-            raise InvalidRequest("The body is not JSON") from error
-        except ValidationError as error:
-            details: dict[str, list[str]] = {}
-            for problem in error.errors():
-                path = ".".join(str(part) for part in problem["loc"]) or "body"
-                sentence = _SENTENCES.get(problem["type"], problem["msg"])
-                details.setdefault(path, []).append(sentence)
-            raise InvalidRequest(details=details) from error
 
     def check_declared_length(self, limit_bytes: int) -> None:
         if (self.declared_bytes or 0) > limit_bytes:
@@ -105,11 +82,18 @@ class BodyHandler(BaseHandler):
             return None
         return int(declared) if len(declared) < _ABSURD_DIGITS else sys.maxsize
 
+    def is_silent(self, seconds: float) -> bool:
+        """True if the sender of a body that is still coming has brought nothing for so long."""
+        return self._pace is not None and self._pace.silent_seconds(time.monotonic()) >= seconds
+
     # Tornado's hooks
 
     async def prepare(self) -> None:
         # The bounds are ours: past Tornado's own the peer would read a bare 400.
         self._connection.set_max_body_size(sys.maxsize)
+        # Tornado calls the method once the body is over; at no other moment does it say so.
+        self._serve = getattr(self, self._method)
+        setattr(self, self._method, self._body_over)
         self._expects_continue()
         self.bind_log()
         try:
@@ -122,30 +106,21 @@ class BodyHandler(BaseHandler):
         except Exception as error:
             self._refuse(error)
             if self._expects_continue():
-                await self._answer_early()  # so that the body is never sent
+                await self._answer()  # so that the body is never sent
         else:
             self._advance(Event.ADMIT)
-            self._when_body_is_over(self._complete_with(getattr(self, self._method)))
         if self._has_body and self.phase not in ENDED:
-            limits, now = self._limits, time.monotonic()
-            self._pace = Pace(limits.idle_seconds, limits.min_bytes_per_second, now)
+            self._pace = Pace(self._limits.pace, time.monotonic())
             self._watch()
 
-    async def data_received(self, chunk: bytes) -> None:
+    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self.received_bytes += len(chunk)
-        self.bind_log()  # chunks come on the connection's own task
+        if self.phase is Phase.RECEIVING and not self._is_preflight:
+            return self._take(chunk)
+        self._note_arrival(len(chunk))
         if self.phase is Phase.REFUSED:
-            await self._drop(len(chunk))
-        if self.phase is not Phase.RECEIVING or self._is_preflight:
-            return
-        began, self._busy = time.monotonic(), True
-        try:
-            await self.receive(chunk)
-        except Exception as error:
-            self._refuse(error)
-        finally:
-            now, self._busy = time.monotonic(), False
-            self._pace.arrived(len(chunk), now, own_seconds=now - began)
+            return self._drop(len(chunk))
+        return None
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         if self.phase is Phase.NEW:
@@ -154,17 +129,26 @@ class BodyHandler(BaseHandler):
 
     def on_connection_close(self) -> None:
         super().on_connection_close()  # wakes the request that waits for its body
+        if self.phase is Phase.LINGERING:
+            self.application.log_request(self)  # `finish`, which does it else, will not be called
         self._advance(Event.PEER_GONE)
 
     def on_finish(self) -> None:
         self._advance(Event.ANSWER)
 
-    # The steps between the phases
+    # What the process does
+
+    def cut_short(self) -> None:
+        """The server stops and can wait no longer: refuse what is still coming in, for another time. Requests whose
+        body is complete go on."""
+        self._refuse(Unavailable())
+        self._answer_early_soon("answer at the server's end")
+
+    # Before the body
 
     def _check_serving(self) -> None:
         """A connection kept alive may bring new requests while the server lets the old ones finish."""
         if self.application.stopping:
-            self.set_header("Connection", "close")
             raise Unavailable
 
     def _expects_continue(self) -> bool:
@@ -195,15 +179,83 @@ class BodyHandler(BaseHandler):
     def _has_body(self) -> bool:
         return bool(self.declared_bytes) or "Transfer-Encoding" in self.request.headers
 
+    @property
+    def _method(self) -> str:
+        return str(self.request.method).lower()
+
+    # While the body comes
+
+    def _take(self, chunk: bytes) -> Awaitable[None] | None:
+        try:
+            waiting = self.receive(chunk)
+        except Exception as error:
+            self._refuse(error)
+            return None
+        if waiting is not None:
+            return self._wait(waiting, len(chunk))
+        self._note_arrival(len(chunk))
+        return None
+
+    async def _wait(self, waiting: Awaitable[None], size_bytes: int) -> None:
+        """Wait for the disk, which is not the sender's time."""
+        self.bind_log()  # chunks come on the connection's own task
+        began, self._busy = time.monotonic(), True
+        try:
+            await waiting
+        except Exception as error:
+            self._refuse(error)
+        finally:
+            self._busy = False
+            self._note_arrival(size_bytes, own_seconds=time.monotonic() - began)
+
+    def _note_arrival(self, size_bytes: int, own_seconds: float = 0.0) -> None:
+        if self._pace is not None:
+            self._pace.arrived(size_bytes, time.monotonic(), own_seconds)
+
+    def _drop(self, size_bytes: int) -> Awaitable[None] | None:
+        self._dropped_bytes += size_bytes
+        return self._answer_early() if self._dropped_bytes > self._limits.drain_bytes else None
+
+    def _watch(self) -> None:
+        """Look at a body under way once a second, until it ends."""
+        now = time.monotonic()
+        too_slow = self._pace is not None and not self._busy and self._pace.too_slow(now)
+        if self.phase is Phase.RECEIVING and too_slow:
+            self._refuse(TooSlow())
+            self._answer_early_soon("answer a slow sender")
+        elif self.phase is Phase.REFUSED and (
+            too_slow or now - self._refused_at > self._limits.drain_seconds
+        ):
+            self._answer_early_soon("answer before the body is over")
+        elif self.phase is Phase.LINGERING and now - self._answered_at > self._limits.linger_seconds:
+            self.finish()  # Tornado closes the connection, as the body is not over
+        if self.phase in {Phase.RECEIVING, Phase.REFUSED, Phase.LINGERING}:
+            self._timer = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch)
+
+    # Ends
+
+    async def _body_over(self, *args: str) -> None:
+        """Serve what was received, or answer what was refused."""
+        self._advance(Event.BODY_OVER)
+        if self.phase is Phase.COMPLETING:
+            served = self._serve(*args)
+            if served is not None:
+                await served
+        else:
+            await self._answer()
+
     def _advance(self, event: Event) -> None:
         self.phase = advance(self.phase, event)
         if self.phase in ENDED and not self._settled:
-            self._settled = True
-            if self._timer is not None:
-                self._timer.cancel()
-            self._release()
-            self.ended()
-            self.application.in_flight.end()
+            self._settle()
+
+    def _settle(self) -> None:
+        self._settled = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._release()
+        self.ended()
+        self.application.in_flight.discard(self)
 
     def _release(self) -> asyncio.Task[None]:
         if self._released is None:
@@ -220,64 +272,35 @@ class BodyHandler(BaseHandler):
         self._refused_at = time.monotonic()
         self._advance(Event.REFUSE)
         self._release()
-        self._when_body_is_over(self._answer_refusal)
 
-    @property
-    def _method(self) -> str:
-        return str(self.request.method).lower()
+    async def _answer(self) -> None:
+        """Say why the request was refused, unless that was said, once nothing of it is left; then close."""
+        if self.phase is Phase.REFUSED:
+            await self._write_refusal()
+        if self.phase not in ENDED:
+            await self.finish()
+            if self._has_body or self.application.stopping:
+                self._connection.close()  # Tornado would keep what was said to close
 
-    def _when_body_is_over(self, answer: Callable[..., Awaitable[None]]) -> None:
-        """Tornado then calls the method; there is no other moment at which it says that the body is over."""
-        setattr(self, self._method, answer)
-
-    def _complete_with(self, method: Callable[..., Awaitable[None] | None]) -> Callable[..., Awaitable[None]]:
-        async def complete(*args: str) -> None:
-            self._advance(Event.COMPLETE)
-            done = method(*args)
-            if done is not None:
-                await done
-
-        return complete
-
-    async def _drop(self, size_bytes: int) -> None:
-        self._dropped_bytes += size_bytes
-        if self._dropped_bytes > self._limits.drain_bytes:
-            await self._answer_early()
+    def _answer_early_soon(self, purpose: str) -> None:
+        if self.phase is Phase.REFUSED:
+            self.application.tasks.start(self._answer_early(), purpose)
 
     async def _answer_early(self) -> None:
-        """Answer with the rest of the body unread; Tornado closes the connection then."""
-        self.set_header("Connection", "close")
-        await self._answer_refusal()
+        """Answer with the rest of the body unread, and read on for a while: closed at once, a connection with
+        unread bytes is reset, and a reset can overtake the answer on its way (RFC 9112, 9.6)."""
+        if self.phase is not Phase.REFUSED:
+            return
+        self._advance(Event.ANSWER_EARLY)
+        self._answered_at = time.monotonic()
+        await self._write_refusal()
+        with contextlib.suppress(StreamClosedError, OSError):
+            await self.flush()
+            self._connection.stream.socket.shutdown(socket.SHUT_WR)
 
-    async def _answer_refusal(self, *_: Any) -> None:
-        """Say why, once nothing of the request is left."""
+    async def _write_refusal(self) -> None:
         await asyncio.shield(self._release())
-        if self.phase is Phase.REFUSED and self.refusal is not None:
+        if self.refusal is not None:
+            if self._has_body or self.application.stopping:
+                self.set_header("Connection", "close")
             self.write_service_error(self.refusal)
-            await self.finish()
-            if self.application.stopping:  # Tornado would keep what was said to close
-                self._connection.close()
-
-    def _watch(self) -> None:
-        """Look at a body under way once a second, until it ends."""
-        now = time.monotonic()
-        if self.phase is Phase.RECEIVING and not self._busy and self._pace.too_slow(now):
-            self._refuse(TooSlow())
-            self.application.tasks.start(self._answer_early(), "answer a slow sender")
-        elif self.phase is Phase.REFUSED and now - self._refused_at > self._limits.drain_seconds:
-            self.application.tasks.start(self._answer_early(), "answer before the body is over")
-        if self.phase in {Phase.RECEIVING, Phase.REFUSED}:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(_WATCH_SECONDS, self._watch)
-
-
-class NotFoundHandler(BodyHandler):
-    """Every path nobody serves."""
-
-    public = True
-
-    def check_method(self) -> None:
-        """Whatever the method, there is nothing here."""
-
-    async def admit(self) -> None:
-        raise NotFound

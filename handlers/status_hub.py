@@ -22,6 +22,9 @@ class Subscriber(Protocol):
 
     def publish(self, channel: str, offset: int, frame: bytes) -> None: ...
 
+    def publish_volatile(self, channel: str, frame: bytes) -> None:
+        """Send a frame that a later one outdates, unless something waits to be sent already."""
+
     def disconnect(self, code: tuple[int, str]) -> None: ...
 
 
@@ -96,6 +99,17 @@ class StatusHub:
             self._publish(student, event, represent.for_student(submission), change.offset)
         queue = queue_channel(submission.section)
         self._publish(queue, event, represent.for_reviewer(submission), change.offset)
+
+    def has_subscribers(self, channel: str) -> bool:
+        return channel in self._channels
+
+    def publish_volatile(self, channel: str, data: dict[str, object]) -> None:
+        """Tell those who listen now; it has no offset and is not kept for recovery."""
+        subscribers = self._channels.get(channel)
+        if subscribers:
+            frame = centrifugo.push(channel, centrifugo.volatile_publication(data))
+            for socket in list(subscribers):
+                socket.publish_volatile(channel, frame)
 
     def disconnect_all(self, code: tuple[int, str]) -> None:
         for socket in list(self._sockets):

@@ -23,7 +23,7 @@ from handlers.outbox import Outbox
 from handlers.protocol import centrifugo
 from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed
 from handlers.protocol.channels import may_have, queue_section, user_channel
-from handlers.request_body import BodyHandler
+from handlers.small_body import SmallBodyHandler
 from storage.change_feed import ChangeFeed
 from storage.domain.errors import (
     Forbidden,
@@ -117,6 +117,10 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         if channel in self._held_back:
             self._held_back[channel].append(frame)
         else:
+            self._publish(frame)
+
+    def publish_volatile(self, channel: str, frame: bytes) -> None:
+        if self._outbox.is_empty and channel not in self._held_back:
             self._publish(frame)
 
     def disconnect(self, code: tuple[int, str]) -> None:
@@ -309,7 +313,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self.services.hub.closed(self)
 
 
-class NoSocketHandler(BodyHandler):
+class NoSocketHandler(SmallBodyHandler):
     """Requests to the socket's path that ask for no upgrade."""
 
     public = True

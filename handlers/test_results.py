@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from handlers.protocol.list_query import read_list_query
-from handlers.request_body import BodyHandler
+from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import Forbidden, NotFound
 from storage.domain.people import EVERYONE, STUDENTS
 
 
-class TestResultHandler(BodyHandler):
+class TestResultHandler(SmallBodyHandler):
     """GET /multilevel/test-result/{id}/: its student and reviewers; another student's is 403 (promise 9)."""
 
     access = EVERYONE
@@ -26,7 +26,7 @@ class TestResultHandler(BodyHandler):
         self.write_json(self.representations.for_student(submission))
 
 
-class TestResultsHandler(BodyHandler):
+class TestResultsHandler(SmallBodyHandler):
     """GET /multilevel/test-results/: the student's own, newest first."""
 
     access = STUDENTS

@@ -2,27 +2,33 @@
 
 An upload's way: Tornado reads a chunk and awaits `receive` → the parser and the form turn it into file
 operations → the draft carries them out a batch at a time → at the end the intake makes it a submission → 201.
+Under an Idempotency-Key that has its 201 already, a comparison takes the draft's place.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable
 from typing import ClassVar
 
 import structlog
 
 from handlers.errors import as_service_error
 from handlers.protocol.body_phase import Phase
+from handlers.protocol.idempotency_key import read_key, read_upload_id
 from handlers.protocol.multipart_stream import MultipartStream
 from handlers.protocol.speaking_form import SpeakingPlan
 from handlers.protocol.upload_form import FormPlan, UploadForm
+from handlers.protocol.upload_quota import Share
 from handlers.protocol.writing_form import WritingPlan
 from handlers.request_body import BodyHandler
+from handlers.upload_progress import UploadProgress
 from storage.domain.answer_sheet import AnswerSheet
-from storage.domain.errors import ServiceError, TooLarge
+from storage.domain.errors import InvalidRequest, KeyReused, ServiceError, TooLarge
 from storage.domain.people import STUDENTS
-from storage.domain.submission import Section
+from storage.domain.submission import Section, Submission
 from storage.media_vault import Draft
+from storage.repeat import Repeat
 
 log = structlog.get_logger(__name__)
 
@@ -37,50 +43,83 @@ class UploadHandler(BodyHandler):
     access = STUDENTS
     section: ClassVar[Section]
     plan: ClassVar[type[FormPlan]]
-    _draft: Draft | None = None
+    _receiver: Draft | Repeat | None = None
+    _share: Share | None = None
+    _key: str | None = None
+    _first: Submission | None = None
+    """The submission that has the 201 under our key, if there is one."""
 
     async def admit(self) -> None:
-        limits = self.services.body_limits
-        self._stream = MultipartStream(
-            self.request.headers.get("Content-Type", ""), self.services.stream_limits
+        headers, services = self.request.headers, self.services
+        person = self.principal.person
+        self._key = read_key(headers.get("Idempotency-Key"))
+        self._share = services.quota.enter(person.id)
+        if self._key is not None:
+            services.keys_in_progress.enter((person.id, self._key), self)
+            self._first = await services.intake.first_under(person, self._key)
+        try:
+            self._stream = MultipartStream(headers.get("Content-Type", ""), services.stream_limits)
+            self.check_declared_length(services.body_limits.request_bytes)
+        except (InvalidRequest, TooLarge) as error:
+            raise self._or_reused(error) from error
+        self._form = UploadForm(self.plan(), services.form_limits)
+        self._progress = UploadProgress(
+            services.hub, person.id, read_upload_id(headers.get("X-Upload-Id")), self.declared_bytes
         )
-        self.check_declared_length(limits.request_bytes)
-        self._form = UploadForm(self.plan(), self.services.form_limits)
-        self._draft = self.services.vault.new_draft()
-        self._began = time.monotonic()
+        if self._first is not None and self._key is not None:
+            self._receiver = Repeat(services.vault, self._first, self._key)
+        else:
+            self._receiver = services.vault.new_draft()
         self._created = False
-        self.services.metrics.uploads_in_flight.inc()
+        services.metrics.uploads_in_flight.inc()
 
-    async def receive(self, chunk: bytes) -> None:
-        if self.received_bytes > self.services.body_limits.request_bytes:
-            raise TooLarge
-        draft = self._require_draft()
-        for event in self._stream.feed(chunk):
-            for operation in self._form.take(event):
-                draft.add(operation)
-        if draft.pending_bytes >= BATCH_BYTES:
-            await draft.flush()
+    def receive(self, chunk: bytes) -> Awaitable[None] | None:
+        receiver = self._receiving
+        if self._share is not None and self._first is None:
+            self._share.take(len(chunk))
+        try:
+            self._check_received_length()
+            for event in self._stream.feed(chunk):
+                for operation in self._form.take(event):
+                    receiver.add(operation)
+        except (InvalidRequest, TooLarge) as error:
+            raise self._or_reused(error) from error
+        if receiver.pending_bytes >= BATCH_BYTES or self._progress.is_due():
+            return self._flush(receiver)
+        return None
 
     async def post(self) -> None:
-        draft = self._require_draft()
+        receiver = self._receiving
         try:
-            sheet = await self._complete_form(draft)
-            submission = await self.services.intake.admit(draft, sheet, self.principal.person)
+            submission = await self._complete(receiver)
         except Exception as error:
             self.refusal = as_service_error(error)
-            await draft.discard()
+            await receiver.discard()
+            self._progress.refused(self.received_bytes, receiver.progress, self.refusal)
             raise
         self._created = True
+        self._progress.accepted(self.received_bytes, receiver.progress)
         self.write_json(self.representations.created(submission), status=201)
 
     async def release(self) -> None:
-        """Nothing of an unfinished upload stays on the disk."""
-        if self._draft is not None:
-            await self._draft.discard()
+        """Nothing of an unfinished upload stays, on the disk or in anybody's count."""
+        if self._receiver is not None:
+            await self._receiver.discard()
+            if self.phase is Phase.REFUSED and self.refusal is not None:
+                self._progress.refused(self.received_bytes, self._receiver.progress, self.refusal)
+        if self._key is not None:
+            self.services.keys_in_progress.leave((self.principal.person.id, self._key), self)
+        if self._share is not None:
+            self._share.leave()
+
+    def is_coming(self, silent_seconds: float) -> bool:
+        if self.phase is Phase.COMPLETING:
+            return True
+        return self.phase in {Phase.NEW, Phase.RECEIVING} and not self.is_silent(silent_seconds)
 
     def ended(self) -> None:
         """One line says how each upload was."""
-        if self._draft is None:
+        if self._receiver is None:
             return  # refused on its headers
         metrics = self.services.metrics
         metrics.uploads_in_flight.dec()
@@ -95,24 +134,50 @@ class UploadHandler(BodyHandler):
             section=self.section,
             user=self.user_id,
             bytes=self.received_bytes,
-            seconds=round(time.monotonic() - self._began, 3),
+            seconds=round(time.monotonic() - self.began, 3),
             request_id=self.request_id,
         )
 
-    async def _complete_form(self, draft: Draft) -> AnswerSheet:
+    @property
+    def _receiving(self) -> Draft | Repeat:
+        if self._receiver is None:
+            raise ServiceError  # a body is only received after `admit`
+        return self._receiver
+
+    def _check_received_length(self) -> None:
+        if self.received_bytes > self.services.body_limits.request_bytes:
+            raise TooLarge
+
+    async def _flush(self, receiver: Draft | Repeat) -> None:
+        received_bytes = self.received_bytes
+        await receiver.flush()
+        self._progress.report(received_bytes, receiver.progress)
+
+    async def _complete(self, receiver: Draft | Repeat) -> Submission:
+        intake, person = self.services.intake, self.principal.person
+        try:
+            sheet = await self._complete_form(receiver)
+        except InvalidRequest as error:
+            raise self._or_reused(error) from error
+        if isinstance(receiver, Repeat):
+            return intake.repeat(receiver.first, receiver.key, sheet, await receiver.sha256_by_field())
+        if self._key is not None:
+            await self.services.keys_in_progress.let_earlier_end((person.id, self._key), self)
+        return await intake.admit(receiver, sheet, person, self._key)
+
+    async def _complete_form(self, receiver: Draft | Repeat) -> AnswerSheet:
         """The checked form. What is wrong with a file's content is said before what is wrong with the form, as it
         would have been had the batch been written earlier."""
         try:
             self._stream.close()
             return self._form.complete()
         except ServiceError:
-            await draft.flush()
+            await receiver.flush()
             raise
 
-    def _require_draft(self) -> Draft:
-        if self._draft is None:
-            raise ServiceError  # a body is only received after `admit`
-        return self._draft
+    def _or_reused(self, error: ServiceError) -> ServiceError:
+        """What cannot be right cannot be what the first 201 stands for: under its key that comes first."""
+        return KeyReused() if self._first is not None else error
 
     def _outcome(self) -> str:
         if self._created:

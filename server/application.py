@@ -11,7 +11,8 @@ from handlers.dev_token import DevTokenHandler
 from handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from handlers.manual_reviews import ClaimHandler, ManualReviewHandler, ManualReviewsHandler, ReopenHandler
 from handlers.media import MediaHandler
-from handlers.request_body import NotFoundHandler
+from handlers.receipts import ReceiptHandler
+from handlers.small_body import NotFoundHandler
 from handlers.status_socket import MAX_INBOUND_BYTES, NoSocketHandler, StatusSocketHandler, WebSocketPath
 from handlers.test_results import TestResultHandler, TestResultsHandler
 from handlers.upload import SpeakingUploadHandler, WritingUploadHandler
@@ -35,6 +36,7 @@ def build_application(built: Built) -> Application:
         (rf"/multilevel/manual-reviews/{_ID}/?", ManualReviewHandler),
         (rf"/multilevel/manual-reviews/{_ID}/claim/?", ClaimHandler),
         (rf"/multilevel/manual-reviews/{_ID}/reopen/?", ReopenHandler),
+        (r"/multilevel/receipts/([^/]{1,765})/?", ReceiptHandler),
         (rf"/media/{_MEDIA}/?", MediaHandler),
         Rule(WebSocketPath(r"/connection/websocket/?"), StatusSocketHandler, socket),
         (r"/connection/websocket/?", NoSocketHandler),

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from handlers.auth import Authenticator, TokenKeys
 from handlers.base import BodyLimits, Services
 from handlers.jwks import PublishedKeys
+from handlers.keys_in_progress import KeysInProgress
 from handlers.metrics import Metrics
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.multipart_stream import StreamLimits
+from handlers.protocol.pace import PaceLimits
 from handlers.protocol.upload_form import FormLimits
+from handlers.protocol.upload_quota import QuotaLimits, UploadQuota
 from handlers.status_hub import HubLimits, StatusHub
 from handlers.status_socket import StatusLimits
 from server.settings import Settings
@@ -23,7 +26,7 @@ from storage.media_type import MediaTypeDetector
 from storage.media_vault import MediaVault, VaultSettings
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore
-from storage.upload_intake import UploadIntake
+from storage.upload_intake import IntakeRules, UploadIntake
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
     )
     services = Services(
         auth=build_authenticator(settings, secret),
-        intake=UploadIntake(vault, submissions, catalogue, settings.submissions.resubmission, clock.now),
+        intake=UploadIntake(vault, submissions, catalogue, _intake_rules(settings), clock.now),
+        quota=UploadQuota(QuotaLimits(limits.uploads, limits.uploads_per_user, limits.draft_bytes)),
+        keys_in_progress=KeysInProgress(),
         desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now),
         submissions=submissions,
         vault=vault,
@@ -73,15 +78,17 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
         ),
         stream_limits=StreamLimits(
             parts=limits.fields + max(2 * limits.images_per_task, limits.answers),
+            headers=limits.part_headers,
             header_bytes=limits.part_header_bytes,
+            boundary_chars=limits.boundary_chars,
         ),
         body_limits=BodyLimits(
             request_bytes=limits.request_bytes,
             json_bytes=limits.json_bytes,
-            idle_seconds=limits.idle_seconds,
-            min_bytes_per_second=limits.min_bytes_per_second,
+            pace=PaceLimits(limits.idle_seconds, limits.min_bytes_per_second, limits.request_seconds),
             drain_bytes=limits.drain_bytes,
             drain_seconds=limits.drain_seconds,
+            linger_seconds=limits.linger_seconds,
         ),
         allowed_origins=frozenset(settings.cors.allowed_origins),
         dev_login=settings.dev_login,
@@ -106,7 +113,12 @@ def connect(settings: Settings, mongo_uri: str) -> Database:
 
 def build_vault(settings: Settings) -> MediaVault:
     media = settings.media
-    return MediaVault(VaultSettings(media.root, media.reserve_bytes, media.fsync), MediaTypeDetector())
+    wanted = VaultSettings(media.root, media.reserve_bytes, media.fsync, media.hashing)
+    return MediaVault(wanted, MediaTypeDetector())
+
+
+def _intake_rules(settings: Settings) -> IntakeRules:
+    return IntakeRules(settings.submissions.resubmission, settings.mongo.wait_seconds)
 
 
 def build_authenticator(settings: Settings, secret: str) -> Authenticator:

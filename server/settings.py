@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -128,6 +129,7 @@ class Mongo(_Section):
     uri: SecretStr = SecretStr(EMBEDDED)
     database: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,38}$")] = "turantalim"
     timeout_seconds: PositiveFloat = 5
+    wait_seconds: NonNegativeFloat = 20
 
     @field_validator("uri")
     @classmethod
@@ -151,9 +153,13 @@ class Media(_Section):
     sweep_seconds: PositiveFloat = 300
     reserve_bytes: NonNegativeInt | None = None
     fsync: bool = True
+    hashing: bool = True
 
 
 class Limits(_Section):
+    uploads: PositiveInt = 512
+    uploads_per_user: PositiveInt = 64
+    draft_bytes: PositiveInt = 16 << 30
     image_bytes: PositiveInt = 10 << 20
     audio_bytes: PositiveInt = 50 << 20
     images_per_task: PositiveInt = 10
@@ -161,12 +167,16 @@ class Limits(_Section):
     request_bytes: PositiveInt = 512 << 20
     fields: PositiveInt = 100
     field_bytes: PositiveInt = 4096
+    part_headers: Annotated[int, Field(ge=2)] = 8
     part_header_bytes: Annotated[int, Field(ge=256)] = 4096
+    boundary_chars: Annotated[int, Field(ge=1, le=70)] = 70
     json_bytes: PositiveInt = 256 << 10
     idle_seconds: PositiveFloat = 30
     min_bytes_per_second: NonNegativeInt = 1024
+    request_seconds: PositiveFloat = 7200
     drain_bytes: NonNegativeInt = 128 << 20
     drain_seconds: PositiveFloat = 30
+    linger_seconds: PositiveFloat = 5
 
 
 class Submissions(_Section):

@@ -8,8 +8,8 @@ import uuid
 from pathlib import Path
 
 from storage.domain.errors import ServiceError, UnsupportedMedia
-from storage.domain.file_operations import KeptFile
-from storage.domain.media_rules import MediaFormat, MediaKind
+from storage.domain.file_operations import FileProgress, KeptFile, OpenFile
+from storage.domain.media_rules import MediaFormat
 from storage.media_type import HEAD_BYTES, MediaTypeDetector
 
 FILE_MODE = 0o640
@@ -19,16 +19,23 @@ FILE_MODE = 0o640
 class DraftFile:
     """Write, complete, then move or remove. Raises OSError, and UnsupportedMedia naming the field."""
 
-    def __init__(self, path: Path, field: str, kind: MediaKind, detector: MediaTypeDetector) -> None:
+    def __init__(
+        self, path: Path, wanted: OpenFile, detector: MediaTypeDetector, *, hashing: bool = True
+    ) -> None:
         self._path = path
-        self._field = field
-        self._kind = kind
+        self._field = wanted.field
+        self._kind = wanted.kind
         self._detector = detector
         self._head = b""
         self._format: MediaFormat | None = None
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if hashing else None
         self._size_bytes = 0
+        self._is_complete = False
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+
+    @property
+    def progress(self) -> FileProgress:
+        return FileProgress(self._field, self._size_bytes, self._is_complete)
 
     def write(self, data: bytes) -> None:
         if self._format is None:
@@ -41,6 +48,7 @@ class DraftFile:
     def complete(self) -> None:
         if self._format is None:
             self._append(self._decide())
+        self._is_complete = True
         self._close()  # twenty photos a form must not hold twenty descriptors until its end
 
     def move_to(self, root: Path, folder: Path, *, fsync: bool) -> KeptFile:
@@ -56,9 +64,8 @@ class DraftFile:
             finally:
                 os.close(fd)
         self._path.rename(root / path)
-        return KeptFile(
-            self._field, str(path), self._format.media_type, self._size_bytes, self._hash.hexdigest()
-        )
+        digest = self._hash.hexdigest() if self._hash else ""
+        return KeptFile(self._field, str(path), self._format.media_type, self._size_bytes, digest)
 
     def remove(self) -> None:
         self._close()
@@ -72,7 +79,8 @@ class DraftFile:
         return head
 
     def _append(self, data: bytes) -> None:
-        self._hash.update(data)
+        if self._hash:
+            self._hash.update(data)
         self._size_bytes += len(data)
         rest = memoryview(data)
         while rest:

@@ -14,6 +14,13 @@ META = "meta"
 SUBMISSION_INDEXES = [
     # Promise 4: one submission per student, section and user test, or per contents where there is no user test.
     IndexModel([("student.id", ASCENDING), ("identity", ASCENDING)], unique=True, name="one_per_identity"),
+    # Promise 4: one submission per Idempotency-Key of a student.
+    IndexModel(
+        [("student.id", ASCENDING), ("receipts.key", ASCENDING)],
+        unique=True,
+        partialFilterExpression={"receipts.key": {"$exists": True}},
+        name="one_per_key",
+    ),
     IndexModel([("manual_review_id", ASCENDING)], unique=True, name="by_manual_review"),
     # Who owns a file, and which files a document points at (promise 2).
     IndexModel([("answers.files.path", ASCENDING)], unique=True, sparse=True, name="by_file"),

@@ -27,7 +27,14 @@ from typing import Any, TypeVar
 import structlog
 
 from storage.domain.errors import StorageFull, Unavailable
-from storage.domain.file_operations import CloseFile, FileOperation, KeptFile, OpenFile, WriteBytes
+from storage.domain.file_operations import (
+    CloseFile,
+    FileOperation,
+    FileProgress,
+    KeptFile,
+    OpenFile,
+    WriteBytes,
+)
 from storage.domain.submission import Section
 from storage.draft_file import FILE_MODE, DraftFile
 from storage.media_type import MediaTypeDetector
@@ -46,11 +53,12 @@ _MAX_RESERVE_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class VaultSettings:
-    """`reserve_bytes` None: 1 % of the file system, at most 1 GiB."""
+    """See `media` in config.yaml. `reserve_bytes` None: 1 % of the file system, at most 1 GiB."""
 
     root: Path
     reserve_bytes: int | None
     fsync: bool = True
+    hashing: bool = True
 
 
 class MediaVault:
@@ -149,8 +157,11 @@ class MediaVault:
         if disk.f_bavail * disk.f_frsize < reserve:
             raise StorageFull
 
-    def draft_path(self, draft: str, number: int) -> Path:
-        return self._drafts / f"{draft}.{number}"
+    def new_file(self, draft: str, number: int, wanted: OpenFile) -> DraftFile:
+        """The `number`th file of a draft, open; raises StorageFull."""
+        self.check_room()
+        path = self._drafts / f"{draft}.{number}"
+        return DraftFile(path, wanted, self.detector, hashing=self._settings.hashing)
 
     def keep(self, files: Iterable[DraftFile], section: Section, moment: datetime) -> tuple[KeptFile, ...]:
         """fsync, rename, fsync the folder: after this a power cut loses nothing (promise 1)."""
@@ -195,6 +206,11 @@ class Draft:
         self._over = False
         self._name = uuid.uuid4().hex
         self.pending_bytes = 0
+
+    @property
+    def progress(self) -> list[FileProgress]:
+        """What of each file is on the disk."""
+        return [file.progress for file in self._files]
 
     def add(self, operation: FileOperation) -> None:
         """Note an operation; nothing happens on disk before `flush` or `keep`."""
@@ -255,16 +271,8 @@ class Draft:
     def _carry_out(self, operations: Iterable[FileOperation]) -> None:
         for operation in operations:
             match operation:
-                case OpenFile(field, kind):
-                    self._vault.check_room()
-                    self._files.append(
-                        DraftFile(
-                            self._vault.draft_path(self._name, len(self._files)),
-                            field,
-                            kind,
-                            self._vault.detector,
-                        )
-                    )
+                case OpenFile():
+                    self._files.append(self._vault.new_file(self._name, len(self._files), operation))
                 case WriteBytes(data):
                     self._files[-1].write(data)
                 case CloseFile():

@@ -18,7 +18,7 @@ from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError,
 from storage.database import unavailable_while_down as available
 from storage.domain.people import Person
 from storage.domain.ports import Duplicate, FreshIds, Page, Position
-from storage.domain.submission import ALLOWED, Action, Section, Status, Submission
+from storage.domain.submission import ALLOWED, MAX_RECEIPTS, Action, Receipt, Section, Status, Submission
 from storage.indexes import SEQUENCES, SUBMISSIONS
 
 Document = dict[str, Any]
@@ -75,11 +75,28 @@ class SubmissionStore:
             "status": ALLOWED[action],
             "revision": before.revision,
             **_claim_guard(action, actor, moment),
+            **_receipts_guard(action, before),
         }
         try:
             with available():
                 result = await self._submissions.update_one(
                     guard, {"$set": changes | {"last_action": action}}
+                )
+        except DuplicateKeyError as error:
+            raise Duplicate from error
+        return result.matched_count == 1
+
+    async def add_receipt(self, submission: Submission, receipt: Receipt) -> bool:
+        guard = {
+            "_id": submission.id,
+            "content_digest": submission.content_digest,
+            "receipts.key": {"$ne": receipt.key},
+        }
+        push = {"receipts": {"$each": [asdict(receipt)], "$slice": -MAX_RECEIPTS}}
+        try:
+            with available():
+                result = await self._submissions.update_one(
+                    guard, {"$push": push, "$set": {"last_action": Action.ACKNOWLEDGE}}
                 )
         except DuplicateKeyError as error:
             raise Duplicate from error
@@ -93,6 +110,9 @@ class SubmissionStore:
 
     async def find_same(self, submission: Submission) -> Submission | None:
         return await self._find({"student.id": submission.student.id, "identity": _identity(submission)})
+
+    async def find_by_key(self, student_id: str, key: str) -> Submission | None:
+        return await self._find({"student.id": student_id, "receipts.key": key})
 
     async def find_owner(self, path: str) -> str | None:
         with available():
@@ -173,6 +193,11 @@ def _identity(submission: Submission) -> str:
         if test is not None
         else f"{submission.section}::{submission.content_digest}"
     )
+
+
+def _receipts_guard(action: Action, before: Submission) -> Document:
+    """A replacement rewrites the receipts: none may have been added since `before` was read."""
+    return {f"receipts.{len(before.receipts)}": {"$exists": False}} if action is Action.REPLACE else {}
 
 
 def _claim_guard(action: Action, actor: Person, moment: datetime) -> Document:

@@ -228,6 +228,11 @@ def publication(data: Json, offset: int) -> bytes:
     return bytes(memoryview(orjson.dumps({"data": data, "offset": offset})))
 
 
+def volatile_publication(data: Json) -> bytes:
+    """A publication without an offset: it moves nobody's position and cannot be recovered."""
+    return orjson.dumps({"data": data})
+
+
 def push(channel: str, body: bytes) -> bytes:
     """The frame that brings the publication `body` to the subscribers of `channel`."""
     return orjson.dumps({"push": {"channel": channel, "pub": orjson.Fragment(body)}})

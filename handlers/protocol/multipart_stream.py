@@ -18,8 +18,6 @@ from storage.domain.errors import MalformedBody, NotMultipart
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 """RFC 2046, section 5.1.1: 1 to 70 characters, not ending in a space."""
-_PART_HEADERS = 8
-"""RFC 7578 knows three headers a part; browsers send two."""
 _PREAMBLE_BYTES = 1024
 """What may stand before the first boundary (RFC 2046: to be ignored); no known client sends anything."""
 
@@ -48,10 +46,12 @@ _ENDED = PartEnded()
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How many parts a body may have, and how long one header line of a part may be."""
+    """How many parts a body may have and headers each of them, how long a header line and the boundary may be."""
 
     parts: int
     header_bytes: int
+    headers: int = 8
+    boundary_chars: int = 70
 
 
 class MultipartStream:
@@ -63,13 +63,13 @@ class MultipartStream:
         if media_type.lower() != "multipart/form-data":
             raise NotMultipart
         boundary = options.get("boundary", "")
-        if not _BOUNDARY.fullmatch(boundary):
+        if not _BOUNDARY.fullmatch(boundary) or len(boundary) > limits.boundary_chars:
             raise MalformedBody("the boundary of the Content-Type is missing or not valid")
         self._limits = limits
         self._parser = PushMultipartParser(
             boundary,
             max_header_size=limits.header_bytes + 1,
-            max_header_count=_PART_HEADERS,
+            max_header_count=limits.headers,
             max_segment_count=limits.parts,
         )
         self._dash_boundary = b"--" + boundary.encode()

@@ -40,3 +40,8 @@ class AnswerSheet:
             hashes = ",".join(sha256_by_field[field] for field in answer.fields)
             digest.update(f"{answer.kind}:{answer.number}:{answer.question}:{hashes}\n".encode())
         return digest.hexdigest()
+
+    def fingerprint(self, content_digest: str) -> str:
+        """One SHA-256 over everything the form said: what a repeat under the same Idempotency-Key must equal."""
+        said = (self.section, self.user_test_id, self.exam_id, self.test_result_id, content_digest)
+        return hashlib.sha256(":".join(map(str, said)).encode()).hexdigest()

@@ -126,10 +126,31 @@ class UnsupportedEncoding(ServiceError):
 
 
 class TooSlow(ServiceError):
-    """The sender stopped, or sends slower than `limits.min_bytes_per_second`."""
+    """The sender stopped, is slower than `limits.min_bytes_per_second`, or took over `limits.request_seconds`."""
 
     code = "too_slow"
     sentence = "The upload stopped or was too slow; please send it again"
+
+
+class TooManyUploads(ServiceError):
+    """The user has `limits.uploads_per_user` uploads under way already."""
+
+    code = "too_many_uploads"
+    sentence = "Too many uploads at once; please wait until one of them is over"
+
+
+class KeyReused(ServiceError):
+    """An Idempotency-Key that already stands for other contents (design section 3, *Doing it twice*)."""
+
+    code = "key_reused"
+    sentence = "This Idempotency-Key was used for other contents"
+
+
+class InProgress(ServiceError):
+    """The first upload under the same Idempotency-Key is still coming in."""
+
+    code = "in_progress"
+    sentence = "An upload with this Idempotency-Key is still under way"
 
 
 class Conflict(ServiceError):
@@ -194,6 +215,12 @@ class Unavailable(ServiceError):
 
     code = "unavailable"
     sentence = "The service is not available right now; please try again"
+
+
+class Busy(Unavailable):
+    """`limits.uploads` uploads are under way, or `limits.draft_bytes` of them are on the disk unfinished."""
+
+    code = "busy"
 
 
 class NotStored(Unavailable):

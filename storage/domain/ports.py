@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from storage.domain.people import Person
-from storage.domain.submission import Action, Section, Status, Submission
+from storage.domain.submission import Action, Receipt, Section, Status, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Page:
 
 
 class Duplicate(Exception):
-    """The unique index refused a second submission for one student, section and user test (promise 4)."""
+    """A unique index refused a second submission for one student, section and user test, or for one
+    Idempotency-Key of a student (promise 4)."""
 
 
 class Submissions(Protocol):
@@ -56,12 +57,19 @@ class Submissions(Protocol):
         are still those of `before`, and no other reviewer's claim is in the way at `moment`. One guarded
         update; False means it lost and changed nothing. Raises Duplicate like `insert`."""
 
+    async def add_receipt(self, submission: Submission, receipt: Receipt) -> bool:
+        """Have `submission` remember one more 201, unless it has that key or other contents by now: False, and
+        nothing is changed. Raises Duplicate if another submission of the student has the key."""
+
     async def find(self, submission_id: int) -> Submission | None: ...
 
     async def find_review(self, manual_review_id: int) -> Submission | None: ...
 
     async def find_same(self, submission: Submission) -> Submission | None:
-        """The submission that made `insert` raise Duplicate."""
+        """The submission whose student, section and user test, or contents, are those of `submission`."""
+
+    async def find_by_key(self, student_id: str, key: str) -> Submission | None:
+        """The submission that holds the receipt of the student's Idempotency-Key `key`."""
 
     async def find_owner(self, path: str) -> str | None:
         """The user id whose submission holds the file at `path`, or None."""

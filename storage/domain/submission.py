@@ -44,6 +44,8 @@ class Action(StrEnum):
     RELEASE = "released"
     CHECK = "checked"
     REOPEN = "reopened"
+    ACKNOWLEDGE = "acknowledged"
+    """A repeat under a new Idempotency-Key got the first 201 again: nothing changed but the receipts."""
 
 
 ALLOWED: dict[Action, Status] = {
@@ -55,6 +57,8 @@ ALLOWED: dict[Action, Status] = {
     Action.REOPEN: Status.CHECKED,
 }
 """The status an action needs."""
+
+_HANDING_IN = {Action.SUBMIT, Action.REPLACE}
 
 _WRONG_STATUS: dict[Action, type[Conflict]] = {
     Action.REPLACE: AlreadySubmitted,
@@ -104,6 +108,34 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """What a student handed in with one upload."""
+
+    submitted_at: datetime
+    answers: tuple[Answer, ...]
+    user_test_id: int | None
+    exam_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A 201 that was given under an Idempotency-Key (design section 3, *Doing it twice*).
+
+    `fingerprint` stands for everything that upload said, `revision` is what its 201 showed. `replaced` is what it
+    handed in, once other contents took its place; until then that is the submission's own.
+    """
+
+    key: str
+    fingerprint: str
+    revision: int
+    replaced: Contents | None = None
+
+
+MAX_RECEIPTS = 50
+"""Of one submission; the oldest go. An honest client needs one key a submission, a stubborn one a few."""
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """One student's answers to one section, with what became of them. `id` is the API's `test_result_id`."""
 
@@ -122,6 +154,7 @@ class Submission:
     grade: Grade | None = None
     claim: Claim | None = None
     history: tuple[HistoryEntry, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
 
     def claim_at(self, moment: datetime) -> Claim | None:
         """The claim in force at `moment`; an expired one counts for nothing."""
@@ -130,6 +163,14 @@ class Submission:
     @property
     def files(self) -> tuple[StoredFile, ...]:
         return tuple(file for answer in self.answers for file in answer.files)
+
+    @property
+    def contents_revision(self) -> int:
+        """The revision that its present contents made."""
+        return next(entry.revision for entry in reversed(self.history) if entry.action in _HANDING_IN)
+
+    def receipt(self, key: str) -> Receipt | None:
+        return next((receipt for receipt in self.receipts if receipt.key == key), None)
 
 
 def refusal(
@@ -182,7 +223,43 @@ def replaced(before: Submission, new: Submission) -> Submission:
         content_digest=new.content_digest,
         user_test_id=before.user_test_id if before.user_test_id is not None else new.user_test_id,
         exam_id=new.exam_id,
+        receipts=(*(_outlived(receipt, before) for receipt in before.receipts), *_renumbered(new, entry))[
+            -MAX_RECEIPTS:
+        ],
     )
+
+
+def acknowledged(submission: Submission, receipt: Receipt | None = None) -> Submission:
+    """The submission as the 201 showed it that acknowledged its contents, or those of `receipt`: pending, whatever
+    became of it since."""
+    as_it_was = replace(
+        submission, status=Status.PENDING, revision=submission.contents_revision, grade=None, claim=None
+    )
+    if receipt is None:
+        return as_it_was
+    then = receipt.replaced
+    if then is None:
+        return replace(as_it_was, revision=receipt.revision)
+    return replace(
+        as_it_was,
+        revision=receipt.revision,
+        submitted_at=then.submitted_at,
+        answers=then.answers,
+        user_test_id=then.user_test_id,
+        exam_id=then.exam_id,
+    )
+
+
+def _outlived(receipt: Receipt, before: Submission) -> Receipt:
+    """`receipt` with the contents it speaks of, which the submission is about to lose."""
+    if receipt.replaced is not None:
+        return receipt
+    contents = Contents(before.submitted_at, before.answers, before.user_test_id, before.exam_id)
+    return replace(receipt, replaced=contents)
+
+
+def _renumbered(new: Submission, entry: HistoryEntry) -> tuple[Receipt, ...]:
+    return tuple(replace(receipt, revision=entry.revision) for receipt in new.receipts)
 
 
 def _revised(before: Submission, entry: HistoryEntry, **changes: Any) -> Submission:

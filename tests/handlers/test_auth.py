@@ -93,7 +93,7 @@ OPEN_PATHS = {
 
 def sample_paths(app: Application) -> list[str]:
     """One path of each route."""
-    samples = {r"([0-9]{1,15})": "1"}
+    samples = {r"([0-9]{1,15})": "1", r"([^/]{1,765})": "some-key"}
     paths = []
     for rule in app.wildcard_router.rules:
         assert isinstance(rule.matcher, PathMatches)

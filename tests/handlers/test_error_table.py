@@ -14,7 +14,9 @@ from tests.handlers import (  # noqa: F401  # importing them is what fills COVER
     test_errors,
     test_file_errors,
     test_form_errors,
+    test_idempotency,
     test_outages,
+    test_upload_limits,
 )
 from tests.handlers.refusals import COVERED, Refusal
 

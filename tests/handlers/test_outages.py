@@ -17,7 +17,7 @@ from tests.handlers.uploads import FORM, send, submit_speaking, submit_writing, 
 from tests.people import WRITING
 
 pytestmark = [pytest.mark.gen_test(timeout=60), pytest.mark.expects_errors]
-impatient = pytest.mark.settings(mongo={"timeout_seconds": 0.5})
+impatient = pytest.mark.settings(mongo={"timeout_seconds": 0.5, "wait_seconds": 1})
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from storage.domain.submission import Section
 from storage.media_sweep import sweep
 from storage.media_vault import MediaVault
 from storage.submission_store import SubmissionStore
-from storage.upload_intake import Resubmission, UploadIntake
+from storage.upload_intake import IntakeRules, Resubmission, UploadIntake
 from tests.storage.submissions import paths_of
 from tests.storage.uploads import (
     add_all,
@@ -36,7 +36,7 @@ TTL_SECONDS = 3600
 @pytest.fixture
 def intake(vault: MediaVault, store: SubmissionStore, database: Database) -> UploadIntake:
     catalogue = Catalogue(database, enforced=False)
-    return UploadIntake(vault, store, catalogue, Resubmission.REJECT, clock.now)
+    return UploadIntake(vault, store, catalogue, IntakeRules(Resubmission.REJECT, wait_seconds=0), clock.now)
 
 
 def let_time_pass(root: Path, seconds: float = TTL_SECONDS + 60) -> None:

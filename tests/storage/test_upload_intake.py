@@ -15,7 +15,7 @@ from storage.domain.people import Person
 from storage.domain.submission import Action, Section, Status, Submission
 from storage.media_vault import MediaVault
 from storage.submission_store import SubmissionStore
-from storage.upload_intake import Resubmission, UploadIntake
+from storage.upload_intake import IntakeRules, Resubmission, UploadIntake
 from tests.storage.submissions import paths_of
 from tests.storage.uploads import (
     TASKS,
@@ -34,7 +34,7 @@ CLASSMATE = Person("43", "Bobur")
 @pytest.fixture
 def intake(vault: MediaVault, store: SubmissionStore, database: Database) -> UploadIntake:
     catalogue = Catalogue(database, enforced=False)
-    return UploadIntake(vault, store, catalogue, Resubmission.REJECT, clock.now)
+    return UploadIntake(vault, store, catalogue, IntakeRules(Resubmission.REJECT, wait_seconds=0), clock.now)
 
 
 async def all_of(store: SubmissionStore, student: Person = STUDENT) -> tuple[Submission, ...]:

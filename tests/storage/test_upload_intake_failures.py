@@ -15,7 +15,7 @@ from storage.domain.submission import Submission
 from storage.media_sweep import sweep
 from storage.media_vault import MediaVault
 from storage.submission_store import SubmissionStore
-from storage.upload_intake import Resubmission, UploadIntake
+from storage.upload_intake import IntakeRules, Resubmission, UploadIntake
 from tests.server.mongod_process import kill_mongod
 from tests.storage.primary import primary_again
 from tests.storage.submissions import paths_of
@@ -47,7 +47,7 @@ class DeafStore(SubmissionStore):
 
 def intake_of(vault: MediaVault, database: Database, store: SubmissionStore) -> UploadIntake:
     catalogue = Catalogue(database, enforced=False)
-    return UploadIntake(vault, store, catalogue, Resubmission.REJECT, clock.now)
+    return UploadIntake(vault, store, catalogue, IntakeRules(Resubmission.REJECT, wait_seconds=0), clock.now)
 
 
 @pytest.mark.gen_test(timeout=30)

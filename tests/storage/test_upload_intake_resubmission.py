@@ -16,7 +16,7 @@ from storage.domain.submission import Action, Section, Status, Submission
 from storage.media_vault import MediaVault
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore
-from storage.upload_intake import Resubmission, UploadIntake
+from storage.upload_intake import IntakeRules, Resubmission, UploadIntake
 from tests.storage.submissions import paths_of, pending
 from tests.storage.uploads import drafts_on_disk, kept_on_disk, writing_draft, writing_sheet
 from tests.submissions import REVIEWER, STUDENT
@@ -27,18 +27,32 @@ SCORE = {"task1_score": 20.0, "task2_score": 40.0}
 
 @pytest.fixture
 def rejecting(vault: MediaVault, store: SubmissionStore, database: Database) -> UploadIntake:
-    return UploadIntake(vault, store, Catalogue(database, enforced=False), Resubmission.REJECT, clock.now)
+    return UploadIntake(
+        vault,
+        store,
+        Catalogue(database, enforced=False),
+        IntakeRules(Resubmission.REJECT, wait_seconds=0),
+        clock.now,
+    )
 
 
 @pytest.fixture
 def replacing(vault: MediaVault, store: SubmissionStore, database: Database) -> UploadIntake:
     catalogue = Catalogue(database, enforced=False)
-    return UploadIntake(vault, store, catalogue, Resubmission.REPLACE_PENDING, clock.now)
+    return UploadIntake(
+        vault, store, catalogue, IntakeRules(Resubmission.REPLACE_PENDING, wait_seconds=0), clock.now
+    )
 
 
 @pytest.fixture
 def enforcing(vault: MediaVault, store: SubmissionStore, database: Database) -> UploadIntake:
-    return UploadIntake(vault, store, Catalogue(database, enforced=True), Resubmission.REJECT, clock.now)
+    return UploadIntake(
+        vault,
+        store,
+        Catalogue(database, enforced=True),
+        IntakeRules(Resubmission.REJECT, wait_seconds=0),
+        clock.now,
+    )
 
 
 @pytest.fixture
@@ -173,7 +187,13 @@ async def test_a_result_that_is_not_ones_own_is_not_found_with_an_enforced_catal
     vault: MediaVault, store: SubmissionStore, database: Database, media_root: Path, whose: str
 ) -> None:
     enforcing, rejecting = (
-        UploadIntake(vault, store, Catalogue(database, enforced=enforced), Resubmission.REJECT, clock.now)
+        UploadIntake(
+            vault,
+            store,
+            Catalogue(database, enforced=enforced),
+            IntakeRules(Resubmission.REJECT, wait_seconds=0),
+            clock.now,
+        )
         for enforced in (True, False)
     )
     await fill_catalogue(database)

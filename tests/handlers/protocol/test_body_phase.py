@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handlers.protocol.body_phase import ENDED, Event, Phase, advance
+from handlers.protocol.body_phase import ENDED, TABLE, Event, Phase, advance
 
 
 @pytest.mark.parametrize(
@@ -13,12 +13,15 @@ from handlers.protocol.body_phase import ENDED, Event, Phase, advance
         ([], Phase.NEW),
         ([Event.ADMIT], Phase.RECEIVING),
         ([Event.ADMIT, Event.ANSWER], Phase.ANSWERED),
-        ([Event.ADMIT, Event.COMPLETE], Phase.COMPLETING),
-        ([Event.ADMIT, Event.COMPLETE, Event.ANSWER], Phase.ANSWERED),
+        ([Event.ADMIT, Event.BODY_OVER], Phase.COMPLETING),
+        ([Event.ADMIT, Event.BODY_OVER, Event.ANSWER], Phase.ANSWERED),
         ([Event.ADMIT, Event.REFUSE], Phase.REFUSED),
         ([Event.ADMIT, Event.REFUSE, Event.ANSWER], Phase.ANSWERED),
         ([Event.ADMIT, Event.PEER_GONE], Phase.ABORTED),
         ([Event.ADMIT, Event.REFUSE, Event.PEER_GONE], Phase.ABORTED),
+        ([Event.ADMIT, Event.REFUSE, Event.ANSWER_EARLY], Phase.LINGERING),
+        ([Event.ADMIT, Event.REFUSE, Event.ANSWER_EARLY, Event.ANSWER], Phase.ANSWERED),
+        ([Event.ADMIT, Event.REFUSE, Event.ANSWER_EARLY, Event.PEER_GONE], Phase.ANSWERED),
         ([Event.REFUSE], Phase.REFUSED),
         ([Event.REFUSE, Event.ANSWER], Phase.ANSWERED),
         ([Event.REFUSE, Event.PEER_GONE], Phase.ABORTED),
@@ -39,6 +42,10 @@ def test_nothing_follows_an_end(phase: Phase, event: Event) -> None:
     assert advance(phase, event) is phase
 
 
+def test_the_table_has_a_cell_for_every_phase_and_event() -> None:
+    assert {phase: set(cells) for phase, cells in TABLE.items()} == {phase: set(Event) for phase in Phase}
+
+
 def test_a_second_refusal_changes_nothing() -> None:
     assert advance(Phase.REFUSED, Event.REFUSE) is Phase.REFUSED
 
@@ -50,7 +57,7 @@ def test_a_body_is_admitted_once_and_never_after_a_refusal(phase: Phase) -> None
 
 @pytest.mark.parametrize("phase", [Phase.NEW, Phase.REFUSED])
 def test_only_an_admitted_body_can_be_complete(phase: Phase) -> None:
-    assert advance(phase, Event.COMPLETE) is phase
+    assert advance(phase, Event.BODY_OVER) is phase
 
 
 @pytest.mark.parametrize("event", [Event.PEER_GONE, Event.REFUSE])

@@ -6,16 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.protocol.pace import Pace
+from handlers.protocol.pace import Pace, PaceLimits
 
 IDLE_SECONDS = 30.0
 RATE = 1024.0
 MINUTE_BYTES = 60 * 1024
 START = 1000.0
+LIMITS = PaceLimits(IDLE_SECONDS, RATE, request_seconds=7200)
 
 
 def pace() -> Pace:
-    return Pace(IDLE_SECONDS, RATE, START)
+    return Pace(LIMITS, START)
 
 
 def test_a_sender_may_be_silent_until_the_idle_time_is_over() -> None:
@@ -72,7 +73,7 @@ def test_no_minute_may_be_slow_wherever_it_begins() -> None:
 
 @pytest.mark.parametrize("started", [START, START + 0.7])
 def test_what_arrives_counts_for_a_whole_minute(started: float) -> None:
-    watched = Pace(IDLE_SECONDS, RATE, started)
+    watched = Pace(LIMITS, started)
     watched.arrived(MINUTE_BYTES, started + 0.25, own_seconds=0)
     watched.arrived(0, started + 25, own_seconds=0)
     watched.arrived(0, started + 50, own_seconds=0)

@@ -1,0 +1,24 @@
+"""What a client that lost an answer asks: did my upload arrive? (design section 3, *Doing it twice*)"""
+
+from __future__ import annotations
+
+from handlers.protocol.idempotency_key import read_key
+from handlers.small_body import SmallBodyHandler
+from storage.domain.errors import NotFound
+from storage.domain.people import STUDENTS
+from storage.domain.submission import acknowledged
+
+
+class ReceiptHandler(SmallBodyHandler):
+    """GET /multilevel/receipts/{key}/: the body of the 201 that was given under the key."""
+
+    access = STUDENTS
+
+    async def get(self, key: str) -> None:
+        named = read_key(key)
+        student = self.principal.person
+        submission = await self.services.submissions.find_by_key(student.id, named) if named else None
+        receipt = submission.receipt(named) if submission and named else None
+        if submission is None or receipt is None:
+            raise NotFound
+        self.write_json(self.representations.created(acknowledged(submission, receipt)))
