@@ -1,6 +1,7 @@
 """From ready to serve to stopped: listen, follow the change feed, sweep, drain, close.
 
-At SIGTERM or SIGINT: the port closes, sockets get 3001, uploads in flight may finish for `server.drain_seconds`.
+At SIGTERM or SIGINT: the port closes, sockets get 3001, uploads in flight may finish for `server.drain_seconds`;
+those that then still come in are answered 503.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Awaitable
 
 import structlog
 from tornado.httpserver import HTTPServer
@@ -103,18 +105,26 @@ async def _stop(settings: Settings, built: Built, application: Application, serv
     server.stop()
     application.stopping = True
     built.services.hub.disconnect_all(CloseCode.SHUTDOWN)
-    try:
-        async with asyncio.timeout(settings.server.drain_seconds):
-            await application.in_flight.drained()
-    except TimeoutError:
+    if not await _within(settings.server.drain_seconds, application.in_flight.drained()):
+        # Those whose body is complete go on, and those that are refused get to read it.
+        application.in_flight.cut_short()
+        grace = max(settings.limits.linger_seconds, settings.mongo.wait_seconds)
+        await _within(grace, application.in_flight.drained())
         log.warning("requests in flight were cut off")
     await server.close_all_connections()
-    try:
-        async with asyncio.timeout(settings.server.drain_seconds):
-            await application.tasks.drain()
-    except TimeoutError:
+    if not await _within(settings.server.drain_seconds, application.tasks.drain()):
         log.warning("background tasks were cut off")
     log.info("stopped")
+
+
+async def _within(seconds: float, work: Awaitable[None]) -> bool:
+    """True if `work` was done in so long."""
+    try:
+        async with asyncio.timeout(seconds):
+            await work
+    except TimeoutError:
+        return False
+    return True
 
 
 async def _sweep_regularly(settings: Settings, built: Built) -> None:

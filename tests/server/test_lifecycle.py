@@ -132,14 +132,17 @@ async def test_a_kept_connection_is_told_to_come_back_later(quick_server: Server
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_an_upload_that_takes_too_long_is_cut_off_and_leaves_nothing(
+async def test_an_upload_that_takes_too_long_is_told_to_come_back_later_and_leaves_nothing(
     tmp_path: Path, shared_mongod: dict[str, str]
 ) -> None:
     server = ServerProcess(tmp_path, TURANTALIM_SERVER__DRAIN_SECONDS="0.5", **shared_mongod).start()
     try:
         async with half_an_upload(server) as wire:
             tell(server)
-            assert await wire.rest() == b""
+            answer = await wire.answer()
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert await wire.is_closed()
         assert end_of(server) == 0
         assert [line["event"] for line in server.log_lines("warning")] == ["requests in flight were cut off"]
         assert server.log_lines("error") == []
