@@ -91,7 +91,8 @@ class UploadIntake:
         """The submission whose 201 was given under the student's Idempotency-Key; None if there is none, or
         nobody can tell now: then the unique index tells when the upload is recorded."""
         try:
-            return await self._submissions.find_by_key(student.id, key)
+            # One short try: a sender who has not begun yet must not wait for a MongoDB that hangs.
+            return await Patience(0).with_(lambda: self._submissions.find_by_key(student.id, key))
         except Unavailable:
             return None
 
@@ -112,17 +113,18 @@ class UploadIntake:
         UnknownReference and NotFound with an enforced catalogue, UnsupportedMedia and StorageFull from the draft,
         NotStored when MongoDB does not come back.
         """
+        moment = self._clock()
+        await draft.flush()  # what is wrong with a file is said now, also while MongoDB is away
         patience = Patience(self._rules.wait_seconds)
         try:
             await patience.with_(lambda: self._catalogue.check(sheet))
             named = await patience.with_(lambda: self._named_by(sheet, student))
+            ids = await patience.with_(lambda: self._submissions.fresh_ids(len(draft.progress)))
         except Unavailable as error:
-            raise NotStored from error
-        moment = self._clock()
+            raise NotStored from error  # the files are still the draft's, which leaves nothing behind
         kept = await draft.keep(sheet.section, moment)
+        new = _submission(_HandedIn(sheet, student, key), kept, ids, moment)
         try:
-            ids = await patience.with_(lambda: self._submissions.fresh_ids(len(kept)))
-            new = _submission(_HandedIn(sheet, student, key), kept, ids, moment)
             return await patience.with_(lambda: self._record(new, named))
         except Unavailable as error:
             # MongoDB may have the document or not: the files stay, and the sweep takes them if it has not.
