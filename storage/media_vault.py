@@ -10,6 +10,7 @@ threads, one job a batch of operations.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import fcntl
 import os
@@ -240,7 +241,8 @@ class Draft:
         return kept
 
     async def discard(self) -> None:
-        """Leave nothing behind. Idempotent; waits for a write in flight, which cannot be cancelled."""
+        """Leave nothing behind; what a failing disk does not let go of, the sweep takes. Idempotent; waits for a
+        write in flight, which cannot be cancelled."""
         if self._over:
             return
         self._over = True
@@ -249,7 +251,8 @@ class Draft:
             await asyncio.wait([job])
             if not job.cancelled():
                 job.exception()  # whoever waited for it has it; if nobody did, nobody needs it
-        await self._vault.run(self._remove_files)
+        with contextlib.suppress(Unavailable, StorageFull):  # logged where it came from
+            await self._vault.run(self._remove_files)
 
     def _take(self) -> list[FileOperation]:
         operations, self._pending, self.pending_bytes = self._pending, [], 0
@@ -265,8 +268,9 @@ class Draft:
                 self._job = None
 
     def _remove_files(self) -> None:
-        for file in self._files:
-            file.remove()
+        with contextlib.ExitStack() as every:  # the one that cannot be removed must not keep the others open
+            for file in self._files:
+                every.callback(file.remove)
 
     def _carry_out(self, operations: Iterable[FileOperation]) -> None:
         for operation in operations:
