@@ -12,7 +12,6 @@ import sys
 from collections.abc import Awaitable
 
 import structlog
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from handlers.background import BackgroundTasks
@@ -20,6 +19,7 @@ from handlers.base import Application
 from handlers.protocol.centrifugo import CloseCode
 from server.application import build_application
 from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
+from server.http_server import CHUNK_BYTES, UploadServer
 from server.services import Built, build
 from server.settings import Settings, naming
 from storage.domain.errors import ServiceError
@@ -28,9 +28,6 @@ from storage.media_sweep import sweep
 
 log = structlog.get_logger(__name__)
 
-CHUNK_BYTES = 512 << 10
-"""How much of a body Tornado hands over at once: larger than its 64 KiB, which cost the prototypes a third of their
-speed, and no more than a batch of the draft."""
 _IDLE_CONNECTION_SECONDS = 75.0
 """How long a connection may wait for its next request: longer than nginx keeps its own side open."""
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -68,11 +65,11 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
         vault.close()
 
 
-def _listen(settings: Settings, application: Application) -> HTTPServer:
+def _listen(settings: Settings, application: Application) -> UploadServer:
     host, port = settings.server.host, settings.server.port
     with naming("server.host and server.port"):
         sockets = bind_sockets(port, host)
-    server = HTTPServer(
+    server = UploadServer(
         application,
         chunk_size=CHUNK_BYTES,
         idle_connection_timeout=_IDLE_CONNECTION_SECONDS,
@@ -100,7 +97,7 @@ def _listen_for_signals() -> asyncio.Event:
     return told
 
 
-async def _stop(settings: Settings, built: Built, application: Application, server: HTTPServer) -> None:
+async def _stop(settings: Settings, built: Built, application: Application, server: UploadServer) -> None:
     log.info("stopping", drain_seconds=settings.server.drain_seconds)
     server.stop()
     application.stopping = True
