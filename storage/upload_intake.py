@@ -81,6 +81,8 @@ class UploadIntake:
             # MongoDB may have the document or not: the files stay, and the sweep takes them if it has not.
             log.error("submission not recorded", student=student.id, files=[file.path for file in kept])
             raise NotStored from error
+        finally:
+            self._vault.settled(file.path for file in kept)
         log.info("submission created", submission=new.id, student=student.id, section=new.section)
         return new
 

@@ -174,6 +174,23 @@ async def test_what_a_cancelled_request_kept_is_no_draft_any_more(
 
 
 @pytest.mark.gen_test
+async def test_what_a_cancelled_request_kept_falls_to_the_sweep(
+    gated: tuple[MediaVault, GatedDetector], media_root: Path
+) -> None:
+    vault, detector = gated
+    draft = writing_draft(vault)
+    keeping = asyncio.create_task(draft.keep(Section.WRITING, SUBMITTED))
+    await running(keeping, detector)
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    detector.gate.set()
+    await draft.discard()
+    (found,) = [batch async for batch in vault.old_files(-1)]
+    assert set(found) == kept_on_disk(media_root)
+
+
+@pytest.mark.gen_test
 async def test_closing_takes_the_drafts_with_it(media_root: Path, detector: MediaTypeDetector) -> None:
     vault = opened(media_root, detector)
     await writing_draft(vault).flush()
