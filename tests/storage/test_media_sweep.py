@@ -26,6 +26,7 @@ from tests.storage.uploads import (
     left_behind,
     operations,
     photo_number,
+    stray_file,
     writing_draft,
     writing_sheet,
 )
@@ -122,6 +123,15 @@ async def test_leaves_the_uploads_that_come_meanwhile(
     )
     assert await sweeping == 2
     assert kept_on_disk(media_root) == paths_of(*made)
+
+
+@pytest.mark.gen_test
+async def test_takes_a_file_whose_name_is_not_even_text(
+    vault: MediaVault, store: SubmissionStore, media_root: Path
+) -> None:
+    stray_file(media_root, os.fsdecode(b"writing/2025/10/08/\xff.jpg"))
+    assert await sweep(vault, store, TTL_SECONDS) == 1
+    assert kept_on_disk(media_root) == set()
 
 
 @pytest.mark.gen_test
