@@ -169,9 +169,9 @@ class MediaVault:
             if self._settings.fsync:
                 _fsync_folder(self._root / folder)
         except OSError:
+            self.settled(names)  # first: what cannot be removed here falls to the sweep
             for moved in kept:
                 (self._root / moved.path).unlink(missing_ok=True)
-            self.settled(names)
             raise
         return tuple(kept)
 
@@ -245,9 +245,7 @@ class Draft:
             await asyncio.wait([job])
             if not job.cancelled():
                 job.exception()  # whoever waited for it has it; if nobody did, nobody needs it
-        self._vault.settled(
-            file.path for file in self._kept
-        )  # kept for a caller that was cancelled meanwhile
+        self._vault.settled(file.path for file in self._kept)  # whoever asked for it was cancelled meanwhile
         await self._vault.run(self._remove_files)
 
     def _take(self) -> list[FileOperation]:
