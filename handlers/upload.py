@@ -27,7 +27,7 @@ from storage.domain.answer_sheet import AnswerSheet
 from storage.domain.errors import InvalidRequest, KeyReused, ServiceError, TooLarge
 from storage.domain.people import STUDENTS
 from storage.domain.submission import Section, Submission
-from storage.media_vault import Draft
+from storage.draft import Draft
 from storage.repeat import Repeat
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ class UploadHandler(BodyHandler):
         if self._first is not None and self._key is not None:
             self._receiver = Repeat(services.vault, self._first, self._key)
         else:
-            self._receiver = services.vault.new_draft()
+            self._receiver = Draft(services.vault)
         self._created = False
         services.metrics.uploads_in_flight.inc()
 

@@ -1,8 +1,8 @@
 """Tornado's HTTP server, reading bodies from the socket straight into the chunk that is handed on.
 
 Tornado fills a zeroed buffer, appends it to another one and copies the chunk out of that: three passes over every
-byte of an upload. `benchmarks/README.md` has what each way costs. Pinned to the Tornado in requirements.txt, tested in
-tests/server/test_http_server.py; where Tornado lacks what this rests on, its own way is used.
+byte of an upload. `benchmarks/README.md` has what each way costs. Tested in tests/server/test_http_server.py on the
+Tornado that requirements.txt pins; where one lacks what this rests on, its own way is used.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
 CHUNK_BYTES = 1 << 20
-"""How much of a body is handed over at once, at most: the more, the fewer system calls and turns of the loop; with more
-than this the prototypes got slower again."""
+"""How much of a body is handed over at once, at most: the more, the fewer system calls and turns of the loop. With
+four times as much the prototypes got slower again."""
 _BUFFER_BYTES = 64 << 10
 """What Tornado's own way reads at once: headers, and the first bytes after a wait for the sender."""
 

@@ -24,7 +24,7 @@ from server.services import Built, build
 from server.settings import Settings, naming
 from storage.domain.errors import ServiceError
 from storage.indexes import ensure_indexes
-from storage.media_sweep import sweep
+from storage.media_sweep import RegularSweep
 
 log = structlog.get_logger(__name__)
 
@@ -125,10 +125,11 @@ async def _within(seconds: float, work: Awaitable[None]) -> bool:
 
 
 async def _sweep_regularly(settings: Settings, built: Built) -> None:
-    services = built.services
+    services, untouched_seconds = built.services, settings.media.draft_ttl_seconds
+    sweep = RegularSweep(services.vault, services.submissions, untouched_seconds, services.clock)
     while True:
         try:
-            await sweep(services.vault, services.submissions, settings.media.draft_ttl_seconds)
+            await sweep.run()
         except ServiceError as error:
             log.warning("sweep put off", cause=error.code)
         await asyncio.sleep(settings.media.sweep_seconds)

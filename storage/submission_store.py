@@ -6,8 +6,8 @@ A document is the submission's own shape plus three fields of the store: `_id` (
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from collections.abc import Collection as Some
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -17,13 +17,25 @@ from pydantic import TypeAdapter
 from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError, ReturnDocument
 from storage.database import unavailable_while_down as available
 from storage.domain.people import Person
-from storage.domain.ports import Duplicate, FreshIds, Page, Position
-from storage.domain.submission import ALLOWED, MAX_RECEIPTS, Action, Receipt, Section, Status, Submission
+from storage.domain.ports import Duplicate, FreshIds, Page, Position, SubmissionFiles
+from storage.domain.submission import (
+    ALLOWED,
+    MAX_RECEIPTS,
+    Action,
+    Receipt,
+    Section,
+    Status,
+    StoredFile,
+    Submission,
+)
 from storage.indexes import SEQUENCES, SUBMISSIONS
 
 Document = dict[str, Any]
 
 _SUBMISSION = TypeAdapter(Submission)
+_STORED_FILES = TypeAdapter(tuple[StoredFile, ...])
+_PAGE = 100
+"""Submissions read at once when all are gone through: some hundred files."""
 _OLDEST_SUBMITTED = [("submitted_at", ASCENDING), ("_id", ASCENDING)]
 _NEWEST_SUBMITTED = [("submitted_at", DESCENDING), ("_id", DESCENDING)]
 _NEWEST_CHECKED = [("grade.checked_at", DESCENDING), ("_id", DESCENDING)]
@@ -120,17 +132,33 @@ class SubmissionStore:
         return document["student"]["id"] if document else None
 
     async def referenced(self, paths: Some[str]) -> set[str]:
-        wanted = set(paths)
+        return set(await self.owners(paths))
+
+    async def owners(self, paths: Some[str]) -> dict[str, list[int]]:
+        # A stray file's name need not be text, which no document could hold and the driver would not send.
+        wanted = {path for path in paths if path.encode(errors="ignore").decode() == path}
+        owners: dict[str, list[int]] = {}
         with available():
             cursor = self._submissions.find(
                 {"answers.files.path": {"$in": list(wanted)}}, {"answers.files.path": 1}
             )
-            return {
-                file["path"]
-                async for document in cursor
-                for answer in document["answers"]
-                for file in answer["files"]
-            } & wanted
+            async for document in cursor:
+                for answer in document["answers"]:
+                    for file in answer["files"]:
+                        if file["path"] in wanted:
+                            owners.setdefault(file["path"], []).append(document["_id"])
+        return owners
+
+    async def all_files(self) -> AsyncIterator[tuple[SubmissionFiles, ...]]:
+        wanted: Document = {}
+        while True:
+            with available():
+                page = self._submissions.find(wanted, {"answers.files": 1}).sort("_id", ASCENDING)
+                documents = await page.limit(_PAGE).to_list(_PAGE)
+            if not documents:
+                return
+            yield tuple(SubmissionFiles(document["_id"], _files(document)) for document in documents)
+            wanted = {"_id": {"$gt": documents[-1]["_id"]}}
 
     async def of_student(self, student_id: str, after: Position | None, limit: int) -> Page:
         return await self._page({"student.id": student_id}, _NEWEST_SUBMITTED, after, limit)
@@ -183,6 +211,10 @@ def _document(submission: Submission) -> Document:
     document["_id"] = document.pop("id")
     document["identity"] = _identity(submission)
     return document
+
+
+def _files(document: Mapping[str, Any]) -> tuple[StoredFile, ...]:
+    return _STORED_FILES.validate_python([file for answer in document["answers"] for file in answer["files"]])
 
 
 def _identity(submission: Submission) -> str:

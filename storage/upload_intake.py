@@ -37,7 +37,8 @@ from storage.domain.submission import (
     refusal,
     replaced,
 )
-from storage.media_vault import Draft, MediaVault
+from storage.draft import Draft
+from storage.media_vault import MediaVault
 from storage.patience import Patience
 
 log = structlog.get_logger(__name__)
@@ -128,6 +129,8 @@ class UploadIntake:
             # MongoDB may have the document or not: the files stay, and the sweep takes them if it has not.
             log.error("submission not recorded", student=student.id, files=[file.path for file in kept])
             raise NotStored from error
+        finally:
+            self._vault.settled(file.path for file in kept)
 
     async def _named_by(self, sheet: AnswerSheet, student: Person) -> Submission | None:
         """The student's own earlier result of this section that `test_result_id` names, or None."""

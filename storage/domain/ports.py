@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from storage.domain.people import Person
-from storage.domain.submission import Action, Receipt, Section, Status, Submission
+from storage.domain.submission import Action, Receipt, Section, Status, StoredFile, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,14 @@ class Page:
 
     submissions: tuple[Submission, ...]
     next: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionFiles:
+    """A submission's id, and the files its document points at."""
+
+    submission: int
+    files: tuple[StoredFile, ...]
 
 
 class Duplicate(Exception):
@@ -76,6 +84,14 @@ class Submissions(Protocol):
 
     async def referenced(self, paths: Collection[str]) -> set[str]:
         """Those of `paths` that a document points at."""
+
+    async def owners(self, paths: Collection[str]) -> dict[str, list[int]]:
+        """The ids of the submissions whose documents point at each of `paths`, one for every time they do; a path
+        that none points at is left out."""
+
+    def all_files(self) -> AsyncIterator[tuple[SubmissionFiles, ...]]:
+        """The files of all submissions, by ascending id, in batches. Each is a query of its own, so that whoever
+        takes an hour over one finds the next still there. Submissions recorded meanwhile may be left out."""
 
     async def of_student(self, student_id: str, after: Position | None, limit: int) -> Page:
         """A student's own, newest first."""
