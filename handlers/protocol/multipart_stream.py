@@ -2,8 +2,10 @@
 
 The only file that knows the `multipart` package. Its push parser is used without `strict`: strict mode
 refuses a form whose last CRLF happens to arrive in a chunk of its own ("unexpected data after end"), which
-a slow phone does every day. What strict mode adds otherwise is checked here, and so is where the parser's verdict
-would depend on the chunks: the boundary's characters, what stands before it, line feeds in headers, names.
+a slow phone does every day. What strict mode adds otherwise is checked here: the boundary's characters and the
+names.
+What the parser would take or refuse depending on the chunks never reaches it as it came: what stands before the
+first boundary is dropped here, and the rest is cut by `BodyCuts`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from handlers.protocol.body_cuts import BodyCuts
 from storage.domain.errors import MalformedBody, NotMultipart
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
@@ -65,32 +68,23 @@ class MultipartStream:
         boundary = options.get("boundary", "")
         if not _BOUNDARY.fullmatch(boundary):
             raise MalformedBody("the boundary of the Content-Type is missing or not valid")
-        self._limits = limits
         self._parser = PushMultipartParser(
             boundary,
-            max_header_size=limits.header_bytes + 1,
+            max_header_size=limits.header_bytes + 1,  # it may count the CR of a line end; BodyCuts is exact
             max_header_count=_PART_HEADERS,
             max_segment_count=limits.parts,
         )
         self._dash_boundary = b"--" + boundary.encode()
+        self._cuts = BodyCuts(boundary.encode(), limits.header_bytes)
         self._opening: bytes | None = b""
+        self._content_head = b""
 
     def feed(self, chunk: bytes) -> Iterator[PartEvent]:
         """The events of a non-empty chunk. Consume them all before the next chunk."""
         if self._opening is not None:
             chunk = self._open(self._opening + chunk)
-            if not chunk:
-                return
-        try:
-            for event in self._parser.parse(chunk):
-                if event is None:
-                    yield _ENDED
-                elif isinstance(event, MultipartSegment):
-                    yield self._started(event)
-                else:
-                    yield PartBytes(event)
-        except MultipartError as error:
-            raise MalformedBody(error.args[0]) from error
+        for piece in self._cuts.pieces(chunk):
+            yield from self._parse(piece)
 
     def close(self) -> None:
         """Say that the body is over; raises MalformedBody if the closing boundary never came."""
@@ -100,8 +94,7 @@ class MultipartStream:
             raise MalformedBody("the body ends before its closing boundary") from error
 
     def _open(self, opening: bytes) -> bytes:
-        """The body from its first boundary on, or nothing as long as that has not come. The parser itself would
-        take or refuse what stands before it depending on the chunks."""
+        """The body from its first boundary on, or nothing as long as that has not come."""
         place = opening.find(self._dash_boundary)
         if place > 0 and opening[place - 2 : place] != b"\r\n":
             raise MalformedBody("the first boundary does not begin a line")
@@ -111,12 +104,33 @@ class MultipartStream:
         self._opening = opening if place < 0 else None
         return b"" if place < 0 else opening[place:]
 
-    def _started(self, segment: MultipartSegment) -> PartStarted:
-        for name, value in segment.headerlist:
-            if len(f"{name}: {value}".encode()) > self._limits.header_bytes:
-                raise MalformedBody("a part's header line is too long")
-            if "\n" in value:
-                raise MalformedBody("a part's header has a bare line feed")
-        if not segment.name:
-            raise MalformedBody("a part has no name")
-        return PartStarted(segment.name, segment.filename)
+    def _parse(self, piece: bytes) -> Iterator[PartEvent]:
+        try:
+            for event in self._parser.parse(piece):
+                if event is None:
+                    yield _ENDED
+                elif isinstance(event, MultipartSegment):
+                    self._content_head = b""
+                    self._cuts.content_begins(
+                        len(self._dash_boundary), int(event.header("Content-Length", 0))
+                    )
+                    yield _started(event)
+                else:
+                    yield PartBytes(event)
+                    self._check_content_head(event)
+        except MultipartError as error:
+            raise MalformedBody(error.args[0]) from error
+
+    def _check_content_head(self, data: bytes) -> None:
+        """A part that ends without the empty line of its content would have the next part as its content."""
+        missing = len(self._dash_boundary) - len(self._content_head)
+        if missing > 0:
+            self._content_head += data[:missing]
+            if self._content_head == self._dash_boundary:
+                raise MalformedBody("a part has a boundary where its content should begin")
+
+
+def _started(segment: MultipartSegment) -> PartStarted:
+    if not segment.name:
+        raise MalformedBody("a part has no name")
+    return PartStarted(segment.name, segment.filename)
