@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
@@ -25,6 +26,12 @@ _PART_HEADERS = 8
 """RFC 7578 knows three headers a part; browsers send two."""
 _PREAMBLE_BYTES = 1024
 """What may stand before the first boundary (RFC 2046: to be ignored); no known client sends anything."""
+_HEADER_CHARSET = "latin-1"
+"""Every byte is a character of it: a file name in a charset of long ago is no reason to refuse the file."""
+_EXTENDED_FILENAME = re.compile(
+    r'"(?:\\.|[^\\"])*"|;[ \t]*filename\*[ \t]*=[ \t]*"?(?P<value>[^\s;"]*)', re.IGNORECASE
+)
+"""`filename*=UTF-8''photo.jpg` (RFC 8187) outside of quotes: older urllib3 sends it, the parser knows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,7 @@ class MultipartStream:
             max_header_size=limits.header_bytes + 1,  # it may count the CR of a line end; BodyCuts is exact
             max_header_count=_PART_HEADERS,
             max_segment_count=limits.parts,
+            header_charset=_HEADER_CHARSET,
         )
         self._dash_boundary = b"--" + boundary.encode()
         self._cuts = BodyCuts(boundary.encode(), limits.header_bytes)
@@ -131,6 +139,22 @@ class MultipartStream:
 
 
 def _started(segment: MultipartSegment) -> PartStarted:
+    dispositions = [value for name, value in segment.headerlist if name == "Content-Disposition"]
+    if len(dispositions) > 1:
+        raise MalformedBody("a part has two Content-Disposition headers")
     if not segment.name:
         raise MalformedBody("a part has no name")
-    return PartStarted(segment.name, segment.filename)
+    try:
+        name = segment.name.encode(_HEADER_CHARSET).decode()
+    except UnicodeDecodeError:
+        raise MalformedBody("a part's name is not UTF-8") from None
+    return PartStarted(name, _filename(segment.filename, dispositions[0]))
+
+
+def _filename(plain: str | None, disposition: str) -> str | None:
+    """For display only; that there is one says that the part is a file."""
+    if plain is not None:
+        return plain.encode(_HEADER_CHARSET).decode(errors="replace")
+    extended = [match["value"] for match in _EXTENDED_FILENAME.finditer(disposition)]
+    values = [value for value in extended if value is not None]
+    return unquote(values[0].rpartition("'")[2]) if values else None
