@@ -11,7 +11,7 @@ first boundary is dropped here, and the rest is cut by `BodyCuts`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -28,10 +28,12 @@ _PREAMBLE_BYTES = 1024
 """What may stand before the first boundary (RFC 2046: to be ignored); no known client sends anything."""
 _HEADER_CHARSET = "latin-1"
 """Every byte is a character of it: a file name in a charset of long ago is no reason to refuse the file."""
-_EXTENDED_FILENAME = re.compile(
-    r'"(?:\\.|[^\\"])*"|;[ \t]*filename\*[ \t]*=[ \t]*"?(?P<value>[^\s;"]*)', re.IGNORECASE
+_PARAMETER = re.compile(
+    r'"(?:\\.|[^\\"])*"|;[ \t]*(?P<key>name|filename\*?)[ \t]*=[ \t]*(?P<value>[^;"]*)', re.IGNORECASE
 )
-"""`filename*=UTF-8''photo.jpg` (RFC 8187) outside of quotes: older urllib3 sends it, the parser knows none."""
+"""A parameter of a Content-Disposition, outside of quotes; its value is empty if it is in quotes itself. The parser
+does not know `filename*=UTF-8''photo.jpg` (RFC 8187; older urllib3 sends it), and reads what should have been in
+quotes up to the first character that makes it so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,19 +144,27 @@ def _started(segment: MultipartSegment) -> PartStarted:
     dispositions = [value for name, value in segment.headerlist if name == "Content-Disposition"]
     if len(dispositions) > 1:
         raise MalformedBody("a part has two Content-Disposition headers")
-    if not segment.name:
-        raise MalformedBody("a part has no name")
+    matches = [match for match in _PARAMETER.finditer(dispositions[0]) if match["key"]]
+    bare = {match["key"].lower(): match["value"].strip() for match in matches}
+    if not segment.name or bare.get("name") not in {None, "", segment.name}:
+        raise MalformedBody("a part has no name, or one that needs quotes")
     try:
         name = segment.name.encode(_HEADER_CHARSET).decode()
     except UnicodeDecodeError:
         raise MalformedBody("a part's name is not UTF-8") from None
-    return PartStarted(name, _filename(segment.filename, dispositions[0]))
+    return PartStarted(name, _filename(segment.filename, bare))
 
 
-def _filename(plain: str | None, disposition: str) -> str | None:
+def _filename(quoted: str | None, bare: Mapping[str, str]) -> str | None:
     """For display only; that there is one says that the part is a file."""
-    if plain is not None:
-        return plain.encode(_HEADER_CHARSET).decode(errors="replace")
-    extended = [match["value"] for match in _EXTENDED_FILENAME.finditer(disposition)]
-    values = [value for value in extended if value is not None]
-    return unquote(values[0].rpartition("'")[2]) if values else None
+    if quoted is not None:
+        return _text(quoted)
+    if "filename" in bare:
+        return _text(bare["filename"])
+    if "filename*" in bare:
+        return unquote(bare["filename*"].rpartition("'")[2])
+    return None
+
+
+def _text(latin: str) -> str:
+    return latin.encode(_HEADER_CHARSET).decode(errors="replace")

