@@ -59,20 +59,20 @@ class BodyCuts:
 
     def _content_end(self, chunk: bytes, start: int) -> int:
         """After the next delimiter, at a stop before it, or where the chunk ends."""
-        end = self._after_delimiter(chunk, start)
-        found = end is not None
-        if end is None:
-            end = len(chunk)
-        if self._stops and start + self._stops[0] < end:
-            end, found = start + self._stops[0], False
+        after_delimiter = self._after_delimiter(chunk, start)
+        end = len(chunk) if after_delimiter is None else after_delimiter
+        if self._stops:
+            end = min(end, start + self._stops[0])
         self._stops = [stop - (end - start) for stop in self._stops if stop > end - start]
-        longest = len(self._delimiter) - 1
-        self._behind = b"" if found else (self._behind + chunk[max(start, end - longest) : end])[-longest:]
-        if found:
-            self._place = _Place.DELIMITER_END
+        if end == after_delimiter:
+            self._place, self._behind = _Place.DELIMITER_END, b""
+        else:
+            longest = len(self._delimiter) - 1
+            self._behind = (self._behind + chunk[max(start, end - longest) : end])[-longest:]
         return end
 
     def _after_delimiter(self, chunk: bytes, start: int) -> int | None:
+        """Where the next delimiter ends; it may have begun in an earlier chunk."""
         size = len(self._delimiter)
         seam = self._behind + chunk[start : start + size - 1]
         if (place := seam.find(self._delimiter)) >= 0:
