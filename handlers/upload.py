@@ -23,7 +23,6 @@ from handlers.protocol.upload_quota import Share
 from handlers.protocol.writing_form import WritingPlan
 from handlers.request_body import BodyHandler
 from handlers.upload_progress import UploadProgress
-from storage.domain.answer_sheet import AnswerSheet
 from storage.domain.errors import InvalidRequest, KeyReused, ServiceError, TooLarge
 from storage.domain.people import STUDENTS
 from storage.domain.submission import Section, Submission
@@ -83,7 +82,7 @@ class UploadHandler(BodyHandler):
                 for operation in self._form.take(event):
                     receiver.add(operation)
         except (InvalidRequest, TooLarge) as error:
-            raise self._or_reused(error) from error
+            return self._refuse_after_contents(receiver, self._or_reused(error))
         if receiver.pending_bytes >= BATCH_BYTES or self._progress.is_due():
             return self._flush(receiver)
         return None
@@ -153,27 +152,25 @@ class UploadHandler(BodyHandler):
         await receiver.flush()
         self._progress.report(received_bytes, receiver.progress)
 
+    async def _refuse_after_contents(self, receiver: Draft | Repeat, error: ServiceError) -> None:
+        """What is wrong with a file's content is said before what is wrong with the form after it, wherever the
+        body was cut into chunks."""
+        await receiver.flush()
+        raise error
+
     async def _complete(self, receiver: Draft | Repeat) -> Submission:
         intake, person = self.services.intake, self.principal.person
         try:
-            sheet = await self._complete_form(receiver)
+            self._stream.close()
+            sheet = self._form.complete()
         except InvalidRequest as error:
-            raise self._or_reused(error) from error
+            await self._refuse_after_contents(receiver, self._or_reused(error))
+            raise
         if isinstance(receiver, Repeat):
             return intake.repeat(receiver.first, receiver.key, sheet, await receiver.sha256_by_field())
         if self._key is not None:
             await self.services.keys_in_progress.let_earlier_end((person.id, self._key), self)
         return await intake.admit(receiver, sheet, person, self._key)
-
-    async def _complete_form(self, receiver: Draft | Repeat) -> AnswerSheet:
-        """The checked form. What is wrong with a file's content is said before what is wrong with the form, as it
-        would have been had the batch been written earlier."""
-        try:
-            self._stream.close()
-            return self._form.complete()
-        except ServiceError:
-            await receiver.flush()
-            raise
 
     def _or_reused(self, error: ServiceError) -> ServiceError:
         """What cannot be right cannot be what the first 201 stands for: under its key that comes first."""
