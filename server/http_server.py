@@ -21,12 +21,15 @@ _BUFFER_BYTES = 64 << 10
 """What Tornado's own way reads at once: headers, and the first bytes after a wait for the sender."""
 
 
+_BUFFERED = "_read_buffer_size"
+"""The one name of Tornado's own that this needs: what was read too far, with the headers, comes first."""
+
+
 class DirectStream(IOStream):
     """An IOStream whose partial reads take what the socket has in one `recv`, without a copy in between."""
 
     def read_bytes(self, num_bytes: int, partial: bool = False) -> Awaitable[bytes]:
-        # The one name of Tornado's own that this needs: bytes read too far, with a header, come first.
-        buffered_bytes = getattr(self, "_read_buffer_size", -1)
+        buffered_bytes = getattr(self, _BUFFERED, None)
         if partial and buffered_bytes == 0 and not self.reading() and not self.closed():
             data = self._receive(num_bytes)
             if data:

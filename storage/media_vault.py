@@ -180,6 +180,8 @@ class MediaVault:
 
     def _ensure_folder(self, folder: Path) -> None:
         """Make `folder` and its parents, each entry on disk before anything is put below it."""
+        if self._root / folder in self._durable_folders and (self._root / folder).is_dir():
+            return
         current = self._root
         for part in folder.parts:
             parent, current = current, current / part

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError, ReturnDocument
+from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError
 from storage.database import unavailable_while_down as available
 from storage.domain.people import Person
 from storage.domain.ports import Duplicate, FreshIds, Page, Position, SubmissionFiles
@@ -28,7 +28,8 @@ from storage.domain.submission import (
     StoredFile,
     Submission,
 )
-from storage.indexes import SEQUENCES, SUBMISSIONS
+from storage.indexes import SUBMISSIONS
+from storage.sequences import Sequences
 
 Document = dict[str, Any]
 
@@ -55,18 +56,13 @@ class SubmissionStore:
 
     def __init__(self, database: Database) -> None:
         self._submissions = database.collection(SUBMISSIONS)
-        self._sequences = database.collection(SEQUENCES)
+        self._sequences = Sequences(database)
 
     async def fresh_ids(self, files: int) -> FreshIds:
-        # Acknowledged like every write: for contents sent again it is the only majority a 201 has waited for.
-        with available():
-            last = await self._sequences.find_one_and_update(
-                {"_id": SUBMISSIONS},
-                {"$inc": {"submission": 1, "manual_review": 1, "file": files}},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        return FreshIds(last["submission"], last["manual_review"], last["file"] - files + 1)
+        return await self._sequences.take(files)
+
+    async def await_majority(self) -> None:
+        await self._sequences.await_majority()
 
     async def insert(self, submission: Submission) -> None:
         document = _document(submission) | {"last_action": Action.SUBMIT}
@@ -207,7 +203,7 @@ class SubmissionStore:
 
 
 def _document(submission: Submission) -> Document:
-    document = asdict(submission)
+    document: Document = _SUBMISSION.dump_python(submission)
     document["_id"] = document.pop("id")
     document["identity"] = _identity(submission)
     return document

@@ -96,11 +96,13 @@ class UploadIntake:
         except Unavailable:
             return None
 
-    def repeat(
+    async def repeat(
         self, first: Submission, key: str, sheet: AnswerSheet, sha256_by_field: Mapping[str, str]
     ) -> Submission:
         """The first 201's submission for an upload under the same `key`; raises KeyReused for other contents."""
-        return _as_first_given(first, key, sheet.fingerprint(sheet.content_digest(sha256_by_field)))
+        given = _as_first_given(first, key, sheet.fingerprint(sheet.content_digest(sha256_by_field)))
+        await Patience(self._rules.wait_seconds).with_(self._submissions.await_majority)
+        return given
 
     async def admit(
         self, draft: Draft, sheet: AnswerSheet, student: Person, key: str | None = None
@@ -115,8 +117,7 @@ class UploadIntake:
         """
         patience = Patience(self._rules.wait_seconds)
         try:
-            await patience.with_(lambda: self._catalogue.check(sheet))
-            named = await patience.with_(lambda: self._named_by(sheet, student))
+            named = await patience.with_(lambda: self._check(sheet, student))
         except Unavailable as error:
             raise NotStored from error
         moment = self._clock()
@@ -132,8 +133,10 @@ class UploadIntake:
         finally:
             self._vault.settled(file.path for file in kept)
 
-    async def _named_by(self, sheet: AnswerSheet, student: Person) -> Submission | None:
-        """The student's own earlier result of this section that `test_result_id` names, or None."""
+    async def _check(self, sheet: AnswerSheet, student: Person) -> Submission | None:
+        """The student's own earlier result of this section that `test_result_id` names, or None; raises what is
+        wrong with the ids of the form."""
+        await self._catalogue.check(sheet)
         if sheet.test_result_id is None:
             return None
         named = await self._submissions.find(sheet.test_result_id)
@@ -152,15 +155,16 @@ class UploadIntake:
                     return new
             elif earlier.content_digest == new.content_digest:
                 if await self._acknowledge_again(earlier, new):
+                    await self._submissions.await_majority()
                     await self._remove_unless(earlier, new)
                     return acknowledged(earlier)
             elif not self._may_replace(earlier, new):
                 break
             elif await self._replace(earlier, after := replaced(earlier, new)):
                 await self._remove_unless(after, earlier)
-                log.info("submission replaced", submission=earlier.id, student=new.student.id)
                 return after
             if (first := await self._under_key_of(new)) is not None:
+                await self._submissions.await_majority()
                 await self._remove_unless(first, new)
                 return _as_first_given(first, new.receipts[0].key, new.receipts[0].fingerprint)
             earlier = await self._in_the_way(new, earlier)
@@ -174,7 +178,6 @@ class UploadIntake:
             await self._submissions.insert(new)
         except Duplicate:
             return False
-        log.info("submission created", submission=new.id, student=new.student.id, section=new.section)
         return True
 
     async def _acknowledge_again(self, earlier: Submission, new: Submission) -> bool:

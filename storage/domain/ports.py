@@ -55,6 +55,10 @@ class Submissions(Protocol):
     async def fresh_ids(self, files: int) -> FreshIds:
         """Reserve ids. Ids of a submission that is then not inserted are never used again."""
 
+    async def await_majority(self) -> None:
+        """Return once what was read before is in the journal of a majority (promise 1): a document that was only
+        found, not written, may not be there yet."""
+
     async def insert(self, submission: Submission) -> None:
         """Record it, acknowledged by a majority and the journal (promise 1); raises Duplicate."""
 
