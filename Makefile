@@ -1,6 +1,6 @@
 # Two commands matter: `make run` and `make test`. Both install everything they need into .venv/.
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock clean
+.PHONY: help run test check fuzz benchmark-upload format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,6 +13,8 @@ help:
 	@echo "make run     install what is needed, then serve http://127.0.0.1:8000"
 	@echo "make test    install what is needed, then run the whole test suite"
 	@echo "make check   ruff (format and lint) and mypy strict"
+	@echo "make fuzz    fuzz the upload form for a minute (FUZZ=-max_total_time=600: for ten)"
+	@echo "make benchmark-upload   measure uploads beside other servers (minutes; see benchmarks/README.md)"
 	@echo "make format  let ruff rewrite the files"
 	@echo "make lock    rewrite constraints.txt from what is installed"
 	@echo "make clean   remove .venv and caches (never var/, which holds answers)"
@@ -28,6 +30,12 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz.fuzz_upload_form $(FUZZ)
+
+benchmark-upload: $(VENV)/.run
+	$(BIN)/python benchmarks/upload/run.py $(BENCHMARK)
+
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -36,11 +44,11 @@ lock: $(VENV)/.dev
 	@{ echo '# Versions of what requirements.txt and requirements-dev.txt bring along; `make lock` rewrites it.'; \
 	  $(BIN)/python -m pip freeze --quiet --exclude pip | while read -r pin; do \
 	    name=$$(echo "$${pin%%==*}" | tr '_' '-'); \
-	    grep -qi "^$$name\(\[.*\]\)\?==" requirements.txt requirements-dev.txt || echo "$$pin"; done; } > constraints.new
+	    grep -qi "^$$name\(\[.*\]\)\?==" requirements.txt requirements-dev.txt requirements-fuzz.txt || echo "$$pin"; done; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -54,4 +62,8 @@ $(VENV)/.run: $(VENV)/bin/python requirements.txt constraints.txt
 
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.fuzz: $(VENV)/.run requirements-fuzz.txt
+	$(PIP_INSTALL) -r requirements-fuzz.txt
 	@touch $@

@@ -94,11 +94,11 @@ class StatusHub:
         if event is None:
             return
         represent = Representations(self._links, self._clock())
+        seen = represent.for_student(submission)
         if student_hears(change.action):
-            student = user_channel(submission.student.id)
-            self._publish(student, event, represent.for_student(submission), change.offset)
+            self._publish(user_channel(submission.student.id), event, seen, change.offset)
         queue = queue_channel(submission.section)
-        self._publish(queue, event, represent.for_reviewer(submission), change.offset)
+        self._publish(queue, event, represent.for_reviewer(submission, seen), change.offset)
 
     def has_subscribers(self, channel: str) -> bool:
         return channel in self._channels

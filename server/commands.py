@@ -1,4 +1,4 @@
-"""What `python run.py …` can do: serve, token, import-catalogue, sweep."""
+"""What `python run.py …` can do: serve, token, import-catalogue, sweep, fsck."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from storage.database import cause_of
 from storage.domain.errors import Unavailable
 from storage.domain.people import Person, Role
 from storage.indexes import ensure_indexes
+from storage.media_audit import Audit, AuditSettings, audit, report
 from storage.media_sweep import sweep
 from storage.submission_store import SubmissionStore
 
@@ -33,7 +34,8 @@ _BAD_CONFIGURATION, _FAILED = 2, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 failed, 2 bad configuration or arguments."""
+    """Run one command; returns the exit status: 0 done, 1 failed or a broken promise, 2 bad configuration or
+    arguments."""
     wanted = _parser().parse_args(arguments)
     try:
         settings = load_settings(wanted.config)
@@ -45,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _import_catalogue(settings, wanted.file)
             case "sweep":
                 _sweep(settings)
+            case "fsck":
+                return _fsck(settings, deep=wanted.deep)
             case _:
                 _serve(settings)
     except BadSettings as error:
@@ -73,6 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     catalogue.add_argument("file", type=Path, metavar="FILE.yaml")
     commands.add_parser("sweep", help="remove old drafts and files no document points at, once")
+    fsck = commands.add_parser("fsck", help="compare documents with files; exits 1 on a broken promise")
+    fsck.add_argument("--deep", action="store_true", help="read every file and compare its SHA-256")
     return parser
 
 
@@ -134,6 +140,27 @@ def _sweep(settings: Settings) -> None:
 
     with _mongo_uri(settings) as uri:
         asyncio.run(run(uri))
+
+
+def _fsck(settings: Settings, *, deep: bool) -> int:
+    """Only reads: the vault is not opened, and no index is made."""
+    media = settings.media
+    swept_after_seconds = media.draft_ttl_seconds + media.sweep_seconds
+
+    async def run(uri: str) -> Audit:
+        database = connect(settings, uri)
+        try:
+            return await audit(
+                SubmissionStore(database), AuditSettings(media.root, swept_after_seconds, deep)
+            )
+        finally:
+            database.close()
+
+    with _mongo_uri(settings) as uri:
+        result = asyncio.run(run(uri))
+    for line in report(result):
+        sys.stdout.write(line + "\n")
+    return _FAILED if result.findings else 0
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import logging.config
 import sys
 from typing import Any
 
+import orjson
 import structlog
 
 from server.settings import Logs
@@ -22,11 +23,15 @@ _NOISY = ("pymongo", "asyncio", "tornado.access")
 """Below a warning these only narrate; requests have their own log line."""
 
 
+def _as_json(line: dict[str, Any], **_: Any) -> str:
+    return orjson.dumps(line, default=str).decode()
+
+
 def configure_logs(settings: Logs) -> None:
     """Send everything, our own and the libraries' lines, to standard error in one format."""
     as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
     renderer: list[Any] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_as_json)]
         if as_json
         else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )

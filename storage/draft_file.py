@@ -51,10 +51,11 @@ class DraftFile:
         self._is_complete = True
         self._close()  # twenty photos a form must not hold twenty descriptors until its end
 
-    def move_to(self, root: Path, folder: Path, *, fsync: bool) -> KeptFile:
-        if self._format is None:
-            raise ServiceError  # a file is completed before it is kept
-        path = folder / f"{uuid.uuid4().hex}.{self._format.extension}"
+    def new_path(self, folder: Path) -> str:
+        """A final name for it in `folder`, never given before."""
+        return str(folder / f"{uuid.uuid4().hex}.{self._require_format().extension}")
+
+    def move_to(self, root: Path, path: str, *, fsync: bool) -> KeptFile:
         # The sweep goes by this time; an upload may have taken longer than a draft may lie about.
         os.utime(self._path)
         if fsync:
@@ -65,11 +66,16 @@ class DraftFile:
                 os.close(fd)
         self._path.rename(root / path)
         digest = self._hash.hexdigest() if self._hash else ""
-        return KeptFile(self._field, str(path), self._format.media_type, self._size_bytes, digest)
+        return KeptFile(self._field, path, self._require_format().media_type, self._size_bytes, digest)
 
     def remove(self) -> None:
         self._close()
         self._path.unlink(missing_ok=True)
+
+    def _require_format(self) -> MediaFormat:
+        if self._format is None:
+            raise ServiceError  # a file is completed before it is kept
+        return self._format
 
     def _decide(self) -> bytes:
         self._format = self._detector.detect(self._kind, self._head[:HEAD_BYTES])

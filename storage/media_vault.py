@@ -1,49 +1,39 @@
 """Uploaded files on disk: drafts while they arrive, then under their final names for good.
 
-Layout below the media root:
-    .drafts/{instance}/{draft}.{number}    one folder a process, locked while the process lives
-    {section}/{year}/{month}/{day}/{name}.{extension}
-Names are made here; a client's file name never reaches the disk. All disk work runs in the vault's own
-threads, one job a batch of operations.
+Names are made here (`media_tree.py` has the layout); a client's file name never reaches the disk. All disk work
+runs in the vault's own threads, one job a batch of operations.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import fcntl
 import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import structlog
 
 from storage.domain.errors import StorageFull, Unavailable
-from storage.domain.file_operations import (
-    CloseFile,
-    FileOperation,
-    FileProgress,
-    KeptFile,
-    OpenFile,
-    WriteBytes,
-)
+from storage.domain.file_operations import KeptFile, OpenFile
 from storage.domain.submission import Section
 from storage.draft_file import FILE_MODE, DraftFile
+from storage.media_tree import DRAFTS, LOCK, day_folder, is_abandoned, untouched
 from storage.media_type import MediaTypeDetector
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-_DRAFTS, _LOCK = ".drafts", "lock"
 _FOLDER_MODE = 0o750
 _DISK_THREADS = 8
 """Enough to keep a disk's queue filled while some jobs wait in fsync; each upload has at most one job."""
@@ -68,9 +58,11 @@ class MediaVault:
     def __init__(self, settings: VaultSettings, detector: MediaTypeDetector) -> None:
         self._settings = settings
         self._root = settings.root
-        self._drafts = self._root / _DRAFTS / uuid.uuid4().hex
+        self._drafts = self._root / DRAFTS / uuid.uuid4().hex
         self._lock_fd = -1
         self._durable_folders: set[Path] = set()
+        self._in_hand: set[str] = set()
+        """Kept, or just being renamed, and not settled: no sweep takes these, however long MongoDB hangs."""
         self._threads = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="disk")
         self.detector = detector
 
@@ -81,13 +73,13 @@ class MediaVault:
         if self._settings.fsync:
             _fsync_folder(self._root.parent)  # the root may have been made just now
         # One at a time, or a folder just made could be taken for one whose process is gone.
-        with (everyone / _LOCK).open("w") as one_at_a_time:
+        with (everyone / LOCK).open("w") as one_at_a_time:
             fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
             self._drafts.mkdir(mode=_FOLDER_MODE)
-            self._lock_fd = os.open(self._drafts / _LOCK, os.O_CREAT | os.O_RDWR, FILE_MODE)
+            self._lock_fd = os.open(self._drafts / LOCK, os.O_CREAT | os.O_RDWR, FILE_MODE)
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
             for folder in everyone.iterdir():
-                if folder.is_dir() and folder != self._drafts and _is_abandoned(folder):
+                if folder.is_dir() and folder != self._drafts and is_abandoned(folder):
                     shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
@@ -97,16 +89,14 @@ class MediaVault:
             os.close(self._lock_fd)
             self._lock_fd = -1
 
-    def new_draft(self) -> Draft:
-        return Draft(self)
+    def submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Do disk work in a thread of ours; raises what it raises, see `refused_by_disk`."""
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Do disk work in a thread; what the operating system refuses becomes StorageFull or Unavailable."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except OSError as error:
-            log.error("disk refused", error=str(error), errno=error.errno)
-            raise (StorageFull if error.errno in _FULL else Unavailable) from error
+        with refused_by_disk():
+            return await self.submit(work)
 
     def locate(self, path: str) -> Path:
         """Where a document's `path` is on disk."""
@@ -133,19 +123,21 @@ class MediaVault:
 
         await self.run(write_and_remove)
 
-    async def old_files(self, untouched_seconds: float) -> list[list[str]]:
-        """All kept files and drafts nobody touched for so long, in batches of relative paths."""
-        horizon = time.time() - untouched_seconds
+    async def old_files(
+        self, untouched_seconds: float, since: date | None = None
+    ) -> AsyncGenerator[list[str], None]:
+        """All kept files and drafts nobody touched for so long, in batches of relative paths, one job a batch;
+        with `since` of the kept files only those of that day and later. What is in hand is left out."""
+        old = untouched(self._root, time.time() - untouched_seconds, since)
+        while batch := await self.run(lambda: list(islice(old, _SWEEP_BATCH))):
+            # Asked after the walk saw them: what was settled by then, MongoDB knows by now.
+            if at_rest := [path for path in batch if path not in self._in_hand]:
+                yield at_rest
 
-        def walk() -> list[list[str]]:
-            old = (
-                str(path.relative_to(self._root))
-                for folder, _, names in os.walk(self._root)
-                for path in _untouched([Path(folder) / name for name in names if name != _LOCK], horizon)
-            )
-            return list(iter(lambda: list(islice(old, _SWEEP_BATCH)), []))
-
-        return await self.run(walk)
+    def settled(self, paths: Iterable[str]) -> None:
+        """The documents of kept files are recorded, or never will be: they are no longer in hand, and the sweep
+        goes by what MongoDB says."""
+        self._in_hand.difference_update(paths)
 
     # What follows runs in the vault's threads.
 
@@ -165,16 +157,22 @@ class MediaVault:
         return DraftFile(path, wanted, self.detector, hashing=self._settings.hashing)
 
     def keep(self, files: Iterable[DraftFile], section: Section, moment: datetime) -> tuple[KeptFile, ...]:
-        """fsync, rename, fsync the folder: after this a power cut loses nothing (promise 1)."""
-        folder = Path(section) / moment.strftime("%Y/%m/%d")
+        """fsync, rename, fsync the folder: after this a power cut loses nothing (promise 1).
+
+        The files are in hand from before they have their names until `settled`.
+        """
+        folder = day_folder(section, moment)
         self._ensure_folder(folder)
+        names = {file.new_path(folder): file for file in files}
+        self._in_hand.update(names)
         kept: list[KeptFile] = []
         try:
-            for file in files:
-                kept.append(file.move_to(self._root, folder, fsync=self._settings.fsync))
+            for path, file in names.items():
+                kept.append(file.move_to(self._root, path, fsync=self._settings.fsync))
             if self._settings.fsync:
                 _fsync_folder(self._root / folder)
         except OSError:
+            self.settled(names)  # first: what cannot be removed here falls to the sweep
             for moved in kept:
                 (self._root / moved.path).unlink(missing_ok=True)
             raise
@@ -182,6 +180,8 @@ class MediaVault:
 
     def _ensure_folder(self, folder: Path) -> None:
         """Make `folder` and its parents, each entry on disk before anything is put below it."""
+        if self._root / folder in self._durable_folders and (self._root / folder).is_dir():
+            return
         current = self._root
         for part in folder.parts:
             parent, current = current, current / part
@@ -196,122 +196,14 @@ class MediaVault:
             self._durable_folders.add(current)
 
 
-class Draft:
-    """The files of one upload while it arrives. Add operations, flush when a batch is due, keep or discard."""
-
-    def __init__(self, vault: MediaVault) -> None:
-        self._vault = vault
-        self._pending: list[FileOperation] = []
-        self._files: list[DraftFile] = []
-        self._job: asyncio.Future[Any] | None = None
-        self._over = False
-        self._name = uuid.uuid4().hex
-        self.pending_bytes = 0
-
-    @property
-    def progress(self) -> list[FileProgress]:
-        """What of each file is on the disk."""
-        return [file.progress for file in self._files]
-
-    def add(self, operation: FileOperation) -> None:
-        """Note an operation; nothing happens on disk before `flush` or `keep`."""
-        self._pending.append(operation)
-        if isinstance(operation, WriteBytes):
-            self.pending_bytes += len(operation.data)
-
-    async def flush(self) -> None:
-        """Carry out what was added, in one job. Awaiting this is the upload's backpressure.
-
-        Raises UnsupportedMedia naming the field, StorageFull, Unavailable.
-        """
-        operations = self._take()
-        if operations:
-            await self._run(lambda: self._carry_out(operations))
-
-    async def keep(self, section: Section, moment: datetime) -> tuple[KeptFile, ...]:
-        """Carry out the rest and move every file to its final name, durably; the draft is over."""
-        operations = self._take()
-
-        def finish() -> tuple[KeptFile, ...]:
-            self._carry_out(operations)
-            return self._vault.keep(self._files, section, moment)
-
-        kept = await self._run(finish)
-        self._over = True
-        return kept
-
-    async def discard(self) -> None:
-        """Leave nothing behind; what a failing disk does not let go of, the sweep takes. Idempotent; waits for a
-        write in flight, which cannot be cancelled."""
-        if self._over:
-            return
-        self._over = True
-        self._pending.clear()
-        if (job := self._job) is not None:
-            await asyncio.wait([job])
-            if not job.cancelled():
-                job.exception()  # whoever waited for it has it; if nobody did, nobody needs it
-        with contextlib.suppress(Unavailable, StorageFull):  # logged where it came from
-            await self._vault.run(self._remove_files)
-
-    def _take(self) -> list[FileOperation]:
-        operations, self._pending, self.pending_bytes = self._pending, [], 0
-        return operations
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        job = asyncio.ensure_future(self._vault.run(work))
-        self._job = job
-        try:
-            return await asyncio.shield(job)
-        finally:
-            if job.done():
-                self._job = None
-
-    def _remove_files(self) -> None:
-        with contextlib.ExitStack() as every:  # the one that cannot be removed must not keep the others open
-            for file in self._files:
-                every.callback(file.remove)
-
-    def _carry_out(self, operations: Iterable[FileOperation]) -> None:
-        for operation in operations:
-            match operation:
-                case OpenFile():
-                    self._files.append(self._vault.new_file(self._name, len(self._files), operation))
-                case WriteBytes(data):
-                    self._files[-1].write(data)
-                case CloseFile():
-                    self._files[-1].complete()
-
-
-def _is_abandoned(folder: Path) -> bool:
-    """True if no living process holds the lock of a draft folder."""
+@contextmanager
+def refused_by_disk() -> Iterator[None]:
+    """Turn what the operating system refuses into StorageFull or Unavailable."""
     try:
-        fd = os.open(folder / _LOCK, os.O_RDWR)
-    except OSError:
-        return False  # not made by a vault: its files fall to the sweep
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(fd)
-    return True
-
-
-def _untouched(paths: list[Path], horizon: float) -> list[Path]:
-    """Those of a folder's files that are older than `horizon`; the files of one draft are as old as its newest."""
-    newest: dict[str, float] = {}
-    for path in paths:
-        draft = path.name.partition(".")[0]
-        newest[draft] = max(newest.get(draft, 0), _modified(path))
-    return [path for path in paths if newest[path.name.partition(".")[0]] < horizon]
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return float("inf")
+        yield
+    except OSError as error:
+        log.error("disk refused", error=str(error), errno=error.errno)
+        raise (StorageFull if error.errno in _FULL else Unavailable) from error
 
 
 def _fsync_folder(folder: Path) -> None:

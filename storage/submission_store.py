@@ -6,24 +6,37 @@ A document is the submission's own shape plus three fields of the store: `_id` (
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Mapping
 from collections.abc import Collection as Some
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError, ReturnDocument
+from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError
 from storage.database import unavailable_while_down as available
 from storage.domain.people import Person
-from storage.domain.ports import Duplicate, FreshIds, Page, Position
-from storage.domain.submission import ALLOWED, MAX_RECEIPTS, Action, Receipt, Section, Status, Submission
-from storage.indexes import SEQUENCES, SUBMISSIONS
+from storage.domain.ports import Duplicate, FreshIds, Page, Position, SubmissionFiles
+from storage.domain.submission import (
+    ALLOWED,
+    MAX_RECEIPTS,
+    Action,
+    Receipt,
+    Section,
+    Status,
+    StoredFile,
+    Submission,
+)
+from storage.indexes import SUBMISSIONS
+from storage.sequences import Sequences
 
 Document = dict[str, Any]
 
 _SUBMISSION = TypeAdapter(Submission)
+_STORED_FILES = TypeAdapter(tuple[StoredFile, ...])
+_PAGE = 100
+"""Submissions read at once when all are gone through: some hundred files."""
 _OLDEST_SUBMITTED = [("submitted_at", ASCENDING), ("_id", ASCENDING)]
 _NEWEST_SUBMITTED = [("submitted_at", DESCENDING), ("_id", DESCENDING)]
 _NEWEST_CHECKED = [("grade.checked_at", DESCENDING), ("_id", DESCENDING)]
@@ -44,18 +57,13 @@ class SubmissionStore:
     def __init__(self, database: Database) -> None:
         self._submissions = database.collection(SUBMISSIONS)
         self._acknowledged = database.acknowledged(SUBMISSIONS)
-        self._sequences = database.collection(SEQUENCES)
+        self._sequences = Sequences(database)
 
     async def fresh_ids(self, files: int) -> FreshIds:
-        # Acknowledged like every write: for contents sent again it is the only majority a 201 has waited for.
-        with available():
-            last = await self._sequences.find_one_and_update(
-                {"_id": SUBMISSIONS},
-                {"$inc": {"submission": 1, "manual_review": 1, "file": files}},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        return FreshIds(last["submission"], last["manual_review"], last["file"] - files + 1)
+        return await self._sequences.take(files)
+
+    async def await_majority(self) -> None:
+        await self._sequences.await_majority()
 
     async def insert(self, submission: Submission) -> None:
         document = _document(submission) | {"last_action": Action.SUBMIT}
@@ -124,17 +132,33 @@ class SubmissionStore:
         return document["student"]["id"] if document else None
 
     async def referenced(self, paths: Some[str]) -> set[str]:
-        wanted = set(paths)
+        return set(await self.owners(paths))
+
+    async def owners(self, paths: Some[str]) -> dict[str, list[int]]:
+        # A stray file's name need not be text, which no document could hold and the driver would not send.
+        wanted = {path for path in paths if path.encode(errors="ignore").decode() == path}
+        owners: dict[str, list[int]] = {}
         with available():
             cursor = self._submissions.find(
                 {"answers.files.path": {"$in": list(wanted)}}, {"answers.files.path": 1}
             )
-            return {
-                file["path"]
-                async for document in cursor
-                for answer in document["answers"]
-                for file in answer["files"]
-            } & wanted
+            async for document in cursor:
+                for answer in document["answers"]:
+                    for file in answer["files"]:
+                        if file["path"] in wanted:
+                            owners.setdefault(file["path"], []).append(document["_id"])
+        return owners
+
+    async def all_files(self) -> AsyncIterator[tuple[SubmissionFiles, ...]]:
+        wanted: Document = {}
+        while True:
+            with available():
+                page = self._submissions.find(wanted, {"answers.files": 1}).sort("_id", ASCENDING)
+                documents = await page.limit(_PAGE).to_list(_PAGE)
+            if not documents:
+                return
+            yield tuple(SubmissionFiles(document["_id"], _files(document)) for document in documents)
+            wanted = {"_id": {"$gt": documents[-1]["_id"]}}
 
     async def of_student(self, student_id: str, after: Position | None, limit: int) -> Page:
         return await self._page({"student.id": student_id}, _NEWEST_SUBMITTED, after, limit)
@@ -183,10 +207,14 @@ class SubmissionStore:
 
 
 def _document(submission: Submission) -> Document:
-    document = asdict(submission)
+    document: Document = _SUBMISSION.dump_python(submission)
     document["_id"] = document.pop("id")
     document["identity"] = _identity(submission)
     return document
+
+
+def _files(document: Mapping[str, Any]) -> tuple[StoredFile, ...]:
+    return _STORED_FILES.validate_python([file for answer in document["answers"] for file in answer["files"]])
 
 
 def _identity(submission: Submission) -> str:

@@ -37,7 +37,8 @@ from storage.domain.submission import (
     refusal,
     replaced,
 )
-from storage.media_vault import Draft, MediaVault
+from storage.draft import Draft
+from storage.media_vault import MediaVault
 from storage.patience import Patience
 
 log = structlog.get_logger(__name__)
@@ -96,11 +97,13 @@ class UploadIntake:
         except Unavailable:
             return None
 
-    def repeat(
+    async def repeat(
         self, first: Submission, key: str, sheet: AnswerSheet, sha256_by_field: Mapping[str, str]
     ) -> Submission:
         """The first 201's submission for an upload under the same `key`; raises KeyReused for other contents."""
-        return _as_first_given(first, key, sheet.fingerprint(sheet.content_digest(sha256_by_field)))
+        given = _as_first_given(first, key, sheet.fingerprint(sheet.content_digest(sha256_by_field)))
+        await Patience(self._rules.wait_seconds).with_(self._submissions.await_majority)
+        return given
 
     async def admit(
         self, draft: Draft, sheet: AnswerSheet, student: Person, key: str | None = None
@@ -113,26 +116,28 @@ class UploadIntake:
         UnknownReference and NotFound with an enforced catalogue, UnsupportedMedia and StorageFull from the draft,
         NotStored when MongoDB does not come back.
         """
-        moment = self._clock()
-        await draft.flush()  # what is wrong with a file is said now, also while MongoDB is away
         patience = Patience(self._rules.wait_seconds)
         try:
-            await patience.with_(lambda: self._catalogue.check(sheet))
-            named = await patience.with_(lambda: self._named_by(sheet, student))
-            ids = await patience.with_(lambda: self._submissions.fresh_ids(len(draft.progress)))
+            named = await patience.with_(lambda: self._check(sheet, student))
         except Unavailable as error:
-            raise NotStored from error  # the files are still the draft's, which leaves nothing behind
+            raise NotStored from error
+        moment = self._clock()
         kept = await draft.keep(sheet.section, moment)
-        new = _submission(_HandedIn(sheet, student, key), kept, ids, moment)
         try:
+            ids = await patience.with_(lambda: self._submissions.fresh_ids(len(kept)))
+            new = _submission(_HandedIn(sheet, student, key), kept, ids, moment)
             return await patience.with_(lambda: self._record(new, named))
         except Unavailable as error:
             # MongoDB may have the document or not: the files stay, and the sweep takes them if it has not.
             log.error("submission not recorded", student=student.id, files=[file.path for file in kept])
             raise NotStored from error
+        finally:
+            self._vault.settled(file.path for file in kept)
 
-    async def _named_by(self, sheet: AnswerSheet, student: Person) -> Submission | None:
-        """The student's own earlier result of this section that `test_result_id` names, or None."""
+    async def _check(self, sheet: AnswerSheet, student: Person) -> Submission | None:
+        """The student's own earlier result of this section that `test_result_id` names, or None; raises what is
+        wrong with the ids of the form."""
+        await self._catalogue.check(sheet)
         if sheet.test_result_id is None:
             return None
         named = await self._submissions.find(sheet.test_result_id)
@@ -151,15 +156,16 @@ class UploadIntake:
                     return new
             elif earlier.content_digest == new.content_digest:
                 if await self._acknowledge_again(earlier, new):
+                    await self._submissions.await_majority()
                     await self._remove_unless(earlier, new)
                     return acknowledged(earlier)
             elif not self._may_replace(earlier, new):
                 break
             elif await self._replace(earlier, after := replaced(earlier, new)):
                 await self._remove_unless(after, earlier)
-                log.info("submission replaced", submission=earlier.id, student=new.student.id)
                 return after
             if (first := await self._under_key_of(new)) is not None:
+                await self._submissions.await_majority()
                 await self._remove_unless(first, new)
                 return _as_first_given(first, new.receipts[0].key, new.receipts[0].fingerprint)
             earlier = await self._in_the_way(new, earlier)
@@ -173,7 +179,6 @@ class UploadIntake:
             await self._submissions.insert(new)
         except Duplicate:
             return False
-        log.info("submission created", submission=new.id, student=new.student.id, section=new.section)
         return True
 
     async def _acknowledge_again(self, earlier: Submission, new: Submission) -> bool:

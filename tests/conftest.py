@@ -16,7 +16,7 @@ from handlers.base import Application
 from handlers.protocol.centrifugo import CloseCode
 from server.application import build_application
 from server.embedded_mongod import EmbeddedMongod
-from server.lifecycle import CHUNK_BYTES
+from server.http_server import CHUNK_BYTES, UploadServer
 from server.logs import configure_logs
 from server.services import Built, build
 from server.settings import Logs, Settings
@@ -116,7 +116,7 @@ def app(io_loop: IOLoop, built: Built) -> Iterator[Application]:
 @pytest.fixture
 def http_server(io_loop: IOLoop, app: Application, _unused_port: Any) -> Iterator[HTTPServer]:
     """pytest-tornado's own gives HTTPServer no options; ours serves as `server/lifecycle.py` does."""
-    server = HTTPServer(app, chunk_size=CHUNK_BYTES)
+    server = UploadServer(app, chunk_size=CHUNK_BYTES)
     server.add_socket(_unused_port[0])
     yield server
     server.stop()

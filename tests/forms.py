@@ -67,7 +67,15 @@ def empty_input(name: str) -> Part:
 
 def encode(parts: Iterable[Part], boundary: str = BOUNDARY) -> bytes:
     """A body as browsers write it (WHATWG HTML, "multipart/form-data encoding algorithm")."""
-    return frame((_part_bytes(part) for part in parts), boundary)
+    return frame(map(part_bytes, parts), boundary)
+
+
+def part_bytes(part: Part) -> bytes:
+    """`part` as `frame` takes it: header lines, an empty line, the content."""
+    head = f'Content-Disposition: form-data; name="{_quoted(part.name)}"'
+    if part.filename is not None:
+        head += f'; filename="{_quoted(part.filename)}"\r\nContent-Type: application/octet-stream'
+    return head.encode() + b"\r\n\r\n" + part.content
 
 
 def frame(raw_parts: Iterable[bytes], boundary: str = BOUNDARY) -> bytes:
@@ -126,8 +134,10 @@ def receive(plan: FormPlan, parts: Iterable[Part], limits: FormLimits = FORM_LIM
     return receive_chunks(plan, [encode(parts)], limits)
 
 
-def receive_chunks(plan: FormPlan, chunks: Iterable[bytes], limits: FormLimits = FORM_LIMITS) -> Received:
-    stream, form = MultipartStream(content_type(), STREAM_LIMITS), UploadForm(plan, limits)
+def receive_chunks(
+    plan: FormPlan, chunks: Iterable[bytes], limits: FormLimits = FORM_LIMITS, header: str | None = None
+) -> Received:
+    stream, form = MultipartStream(header or content_type(), STREAM_LIMITS), UploadForm(plan, limits)
     operations: list[FileOperation] = []
     for chunk in chunks:
         for event in stream.feed(chunk):
@@ -187,13 +197,6 @@ def chunkings(draw: st.DrawFn, body: bytes) -> list[bytes]:
         size = draw(st.integers(1, 60))
         return cut(body, range(0, len(body), size))
     return cut(body, draw(st.lists(st.integers(1, max(1, len(body))), max_size=40)))
-
-
-def _part_bytes(part: Part) -> bytes:
-    head = f'Content-Disposition: form-data; name="{_quoted(part.name)}"'
-    if part.filename is not None:
-        head += f'; filename="{_quoted(part.filename)}"\r\nContent-Type: application/octet-stream'
-    return head.encode() + b"\r\n\r\n" + part.content
 
 
 def _quoted(value: str) -> str:

@@ -2,24 +2,36 @@
 
 The only file that knows the `multipart` package. Its push parser is used without `strict`: strict mode
 refuses a form whose last CRLF happens to arrive in a chunk of its own ("unexpected data after end"), which
-a slow phone does every day. What strict mode adds otherwise is checked here, and so is where the parser's verdict
-would depend on the chunks: the boundary's characters, what stands before it, line feeds in headers, names.
+a slow phone does every day. What strict mode adds otherwise is checked here: the boundary's characters and the
+names.
+What the parser would take or refuse depending on the chunks never reaches it as it came: what stands before the
+first boundary is dropped here, and the rest is cut by `BodyCuts`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
+from handlers.protocol.body_cuts import BodyCuts
 from storage.domain.errors import MalformedBody, NotMultipart
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 """RFC 2046, section 5.1.1: 1 to 70 characters, not ending in a space."""
 _PREAMBLE_BYTES = 1024
 """What may stand before the first boundary (RFC 2046: to be ignored); no known client sends anything."""
+_HEADER_CHARSET = "latin-1"
+"""Every byte is a character of it: a file name in a charset of long ago is no reason to refuse the file."""
+_PARAMETER = re.compile(
+    r'"(?:\\.|[^\\"])*"|;[ \t]*(?P<key>name|filename\*?)[ \t]*=[ \t]*(?P<value>[^;"]*)', re.IGNORECASE
+)
+"""A parameter of a Content-Disposition, outside of quotes; its value is empty if it is in quotes itself. The parser
+does not know `filename*=UTF-8''photo.jpg` (RFC 8187; older urllib3 sends it), and reads what should have been in
+quotes up to the first character that makes it so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,32 +77,24 @@ class MultipartStream:
         boundary = options.get("boundary", "")
         if not _BOUNDARY.fullmatch(boundary) or len(boundary) > limits.boundary_chars:
             raise MalformedBody("the boundary of the Content-Type is missing or not valid")
-        self._limits = limits
         self._parser = PushMultipartParser(
             boundary,
-            max_header_size=limits.header_bytes + 1,
+            max_header_size=limits.header_bytes + 1,  # it may count the CR of a line end; BodyCuts is exact
             max_header_count=limits.headers,
             max_segment_count=limits.parts,
+            header_charset=_HEADER_CHARSET,
         )
         self._dash_boundary = b"--" + boundary.encode()
+        self._cuts = BodyCuts(boundary.encode(), limits.header_bytes)
         self._opening: bytes | None = b""
+        self._content_head = b""
 
     def feed(self, chunk: bytes) -> Iterator[PartEvent]:
         """The events of a non-empty chunk. Consume them all before the next chunk."""
         if self._opening is not None:
             chunk = self._open(self._opening + chunk)
-            if not chunk:
-                return
-        try:
-            for event in self._parser.parse(chunk):
-                if event is None:
-                    yield _ENDED
-                elif isinstance(event, MultipartSegment):
-                    yield self._started(event)
-                else:
-                    yield PartBytes(event)
-        except MultipartError as error:
-            raise MalformedBody(error.args[0]) from error
+        for piece in self._cuts.pieces(chunk):
+            yield from self._parse(piece)
 
     def close(self) -> None:
         """Say that the body is over; raises MalformedBody if the closing boundary never came."""
@@ -100,8 +104,7 @@ class MultipartStream:
             raise MalformedBody("the body ends before its closing boundary") from error
 
     def _open(self, opening: bytes) -> bytes:
-        """The body from its first boundary on, or nothing as long as that has not come. The parser itself would
-        take or refuse what stands before it depending on the chunks."""
+        """The body from its first boundary on, or nothing as long as that has not come."""
         place = opening.find(self._dash_boundary)
         if place > 0 and opening[place - 2 : place] != b"\r\n":
             raise MalformedBody("the first boundary does not begin a line")
@@ -111,12 +114,57 @@ class MultipartStream:
         self._opening = opening if place < 0 else None
         return b"" if place < 0 else opening[place:]
 
-    def _started(self, segment: MultipartSegment) -> PartStarted:
-        for name, value in segment.headerlist:
-            if len(f"{name}: {value}".encode()) > self._limits.header_bytes:
-                raise MalformedBody("a part's header line is too long")
-            if "\n" in value:
-                raise MalformedBody("a part's header has a bare line feed")
-        if not segment.name:
-            raise MalformedBody("a part has no name")
-        return PartStarted(segment.name, segment.filename)
+    def _parse(self, piece: bytes) -> Iterator[PartEvent]:
+        try:
+            for event in self._parser.parse(piece):
+                if event is None:
+                    yield _ENDED
+                elif isinstance(event, MultipartSegment):
+                    self._content_head = b""
+                    self._cuts.content_begins(
+                        len(self._dash_boundary), int(event.header("Content-Length", 0))
+                    )
+                    yield _started(event)
+                else:
+                    yield PartBytes(event)
+                    self._check_content_head(event)
+        except MultipartError as error:
+            raise MalformedBody(error.args[0]) from error
+
+    def _check_content_head(self, data: bytes) -> None:
+        """A part that ends without the empty line of its content would have the next part as its content."""
+        missing = len(self._dash_boundary) - len(self._content_head)
+        if missing > 0:
+            self._content_head += data[:missing]
+            if self._content_head == self._dash_boundary:
+                raise MalformedBody("a part has a boundary where its content should begin")
+
+
+def _started(segment: MultipartSegment) -> PartStarted:
+    dispositions = [value for name, value in segment.headerlist if name == "Content-Disposition"]
+    if len(dispositions) > 1:
+        raise MalformedBody("a part has two Content-Disposition headers")
+    matches = [match for match in _PARAMETER.finditer(dispositions[0]) if match["key"]]
+    bare = {match["key"].lower(): match["value"].strip() for match in matches}
+    if not segment.name or bare.get("name") not in {None, "", segment.name}:
+        raise MalformedBody("a part has no name, or one that needs quotes")
+    try:
+        name = segment.name.encode(_HEADER_CHARSET).decode()
+    except UnicodeDecodeError:
+        raise MalformedBody("a part's name is not UTF-8") from None
+    return PartStarted(name, _filename(segment.filename, bare))
+
+
+def _filename(quoted: str | None, bare: Mapping[str, str]) -> str | None:
+    """For display only; that there is one says that the part is a file."""
+    if quoted is not None:
+        return _text(quoted)
+    if "filename" in bare:
+        return _text(bare["filename"])
+    if "filename*" in bare:
+        return unquote(bare["filename*"].rpartition("'")[2])
+    return None
+
+
+def _text(latin: str) -> str:
+    return latin.encode(_HEADER_CHARSET).decode(errors="replace")

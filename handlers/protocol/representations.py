@@ -69,10 +69,10 @@ class Representations:
             body["external_result_id"] = submission.external_result_id
         return body
 
-    def for_reviewer(self, submission: Submission) -> Json:
-        """What a student sees, and whose it is and who holds it."""
+    def for_reviewer(self, submission: Submission, seen: Json | None = None) -> Json:
+        """What a student sees (`seen`, where that was made already), and whose it is and who holds it."""
         claim = submission.claim_at(self.now)
-        return self.for_student(submission) | {
+        return (seen or self.for_student(submission)) | {
             "student": _person(submission.student),
             "claim": claim_json(claim) if claim else None,
         }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from storage.domain.people import Person
-from storage.domain.submission import Action, Receipt, Section, Status, Submission
+from storage.domain.submission import Action, Receipt, Section, Status, StoredFile, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,14 @@ class Page:
     next: Position | None
 
 
+@dataclass(frozen=True, slots=True)
+class SubmissionFiles:
+    """A submission's id, and the files its document points at."""
+
+    submission: int
+    files: tuple[StoredFile, ...]
+
+
 class Duplicate(Exception):
     """A unique index refused a second submission for one student, section and user test, or for one
     Idempotency-Key of a student (promise 4)."""
@@ -46,6 +54,10 @@ class Submissions(Protocol):
 
     async def fresh_ids(self, files: int) -> FreshIds:
         """Reserve ids. Ids of a submission that is then not inserted are never used again."""
+
+    async def await_majority(self) -> None:
+        """Return once what was read before is in the journal of a majority (promise 1): a document that was only
+        found, not written, may not be there yet."""
 
     async def insert(self, submission: Submission) -> None:
         """Record it, acknowledged by a majority and the journal (promise 1); raises Duplicate."""
@@ -76,6 +88,14 @@ class Submissions(Protocol):
 
     async def referenced(self, paths: Collection[str]) -> set[str]:
         """Those of `paths` that a document points at."""
+
+    async def owners(self, paths: Collection[str]) -> dict[str, list[int]]:
+        """The ids of the submissions whose documents point at each of `paths`, one for every time they do; a path
+        that none points at is left out."""
+
+    def all_files(self) -> AsyncIterator[tuple[SubmissionFiles, ...]]:
+        """The files of all submissions, by ascending id, in batches. Each is a query of its own, so that whoever
+        takes an hour over one finds the next still there. Submissions recorded meanwhile may be left out."""
 
     async def of_student(self, student_id: str, after: Position | None, limit: int) -> Page:
         """A student's own, newest first."""

@@ -25,6 +25,7 @@ class Publication:
     channel: str
     data: Json
     offset: int
+    """0 where there is none."""
 
 
 @asynccontextmanager
@@ -144,7 +145,7 @@ class PlainSocket:
         else:
             push = message["push"]
             pub = push["pub"]
-            self._publications.append(Publication(push["channel"], pub["data"], pub["offset"]))
+            self._publications.append(Publication(push["channel"], pub["data"], pub.get("offset", 0)))
 
 
 def _content(reply: Json, name: str) -> Json:

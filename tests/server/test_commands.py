@@ -60,7 +60,7 @@ def old_file_in(installation: ServerProcess) -> Path:
 def test_help_names_every_command(installation: ServerProcess) -> None:
     done = installation.run("--help")
     assert done.returncode == 0
-    for command in ("serve", "token", "import-catalogue", "sweep"):
+    for command in ("serve", "token", "import-catalogue", "sweep", "fsck"):
         assert f"\n    {command}" in done.stdout
 
 
@@ -78,6 +78,7 @@ def test_help_names_every_command(installation: ServerProcess) -> None:
         ("token", "--user", "x" * 200),
         ("import-catalogue",),
         ("sweep", "--everything"),
+        ("fsck", "--repair"),
     ],
 )
 def test_wrong_arguments_are_told_with_the_usage(
@@ -121,7 +122,7 @@ def test_bad_configuration_is_told_by_key_and_exits_with_2(tmp_path: Path) -> No
     installation = ServerProcess(
         tmp_path, TURANTALIM_SERVER__PORT="http", TURANTALIM_MONGO__NAME="x", TURANTALIM_AUTH__SECRET="short"
     )
-    for command in ((), ("token", "--user", "42"), ("import-catalogue", SAMPLE)):
+    for command in ((), ("token", "--user", "42"), ("import-catalogue", SAMPLE), ("fsck",)):
         done = installation.run(*command)
         assert (done.returncode, done.stdout) == (2, "")
         lines = done.stderr.splitlines()

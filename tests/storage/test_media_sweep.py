@@ -23,8 +23,10 @@ from tests.storage.uploads import (
     add_all,
     drafts_on_disk,
     kept_on_disk,
+    left_behind,
     operations,
     photo_number,
+    stray_file,
     writing_draft,
     writing_sheet,
 )
@@ -64,7 +66,7 @@ async def test_takes_old_files_no_document_points_at_and_old_drafts(
     vault: MediaVault, store: SubmissionStore, intake: UploadIntake, media_root: Path
 ) -> None:
     made = await intake.admit(writing_draft(vault, 1), writing_sheet(), STUDENT)
-    await writing_draft(vault, 2).keep(Section.WRITING, SUBMITTED)
+    await left_behind(vault, 2)
     lying = writing_draft(vault, 3)
     await lying.flush()
     let_time_pass(media_root)
@@ -79,7 +81,7 @@ async def test_takes_old_files_no_document_points_at_and_old_drafts(
 async def test_leaves_young_files_whose_submission_may_just_be_recorded(
     vault: MediaVault, store: SubmissionStore, media_root: Path
 ) -> None:
-    await writing_draft(vault).keep(Section.WRITING, SUBMITTED)
+    await left_behind(vault)
     draft = writing_draft(vault, 2)
     await draft.flush()
     let_time_pass(media_root, TTL_SECONDS - 60)
@@ -106,7 +108,7 @@ async def test_leaves_all_files_of_a_draft_that_is_still_being_written(
 async def test_leaves_the_uploads_that_come_meanwhile(
     vault: MediaVault, store: SubmissionStore, intake: UploadIntake, media_root: Path
 ) -> None:
-    await writing_draft(vault, 50).keep(Section.WRITING, SUBMITTED)
+    await left_behind(vault, 50)
     let_time_pass(media_root)
 
     async def sweep_often() -> int:
@@ -124,8 +126,17 @@ async def test_leaves_the_uploads_that_come_meanwhile(
 
 
 @pytest.mark.gen_test
+async def test_takes_a_file_whose_name_is_not_even_text(
+    vault: MediaVault, store: SubmissionStore, media_root: Path
+) -> None:
+    stray_file(media_root, os.fsdecode(b"writing/2025/10/08/\xff.jpg"))
+    assert await sweep(vault, store, TTL_SECONDS) == 1
+    assert kept_on_disk(media_root) == set()
+
+
+@pytest.mark.gen_test
 async def test_takes_nothing_while_mongodb_cannot_be_asked(vault: MediaVault, media_root: Path) -> None:
-    await writing_draft(vault).keep(Section.WRITING, SUBMITTED)
+    await left_behind(vault)
     let_time_pass(media_root)
     database = Database("mongodb://127.0.0.1:1/?directConnection=true", "test", timeout_seconds=0.2)
     with pytest.raises(Unavailable):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import time
+from contextlib import aclosing
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from storage import media_tree
 from storage.domain.errors import UnsupportedMedia
 from storage.domain.file_operations import OpenFile, WriteBytes
 from storage.domain.media_rules import MediaKind
 from storage.domain.submission import Section
+from storage.draft import Draft
+from storage.media_tree import modified
 from storage.media_type import HEAD_BYTES
 from storage.media_vault import MediaVault
 from tests.media_samples import not_media, photo, recording
@@ -21,10 +24,12 @@ from tests.storage.uploads import (
     add_all,
     draft_of,
     drafts_on_disk,
+    grow_old,
     kept_on_disk,
     locks_on_disk,
     operations,
     photo_number,
+    stray_file,
 )
 from tests.submissions import SUBMITTED
 
@@ -66,7 +71,7 @@ async def test_keeps_the_bytes_as_they_came_however_they_were_cut(
 ) -> None:
     content = photo(160, 120)
     assert len(content) > HEAD_BYTES
-    draft = vault.new_draft()
+    draft = Draft(vault)
     for operation in operations("task1_image1", content, write_bytes=write_bytes):
         draft.add(operation)
         if draft.pending_bytes >= 3 * write_bytes:
@@ -104,7 +109,7 @@ async def test_does_nothing_on_disk_before_a_batch_is_due(vault: MediaVault, med
 @pytest.mark.gen_test
 async def test_refuses_other_content_on_its_head(vault: MediaVault, media_root: Path, name: str) -> None:
     content = not_media()[name]
-    draft = vault.new_draft()
+    draft = Draft(vault)
     draft.add(OpenFile("task1_image1", MediaKind.IMAGE))
     draft.add(WriteBytes(content.ljust(HEAD_BYTES, b" ")))
     with pytest.raises(UnsupportedMedia) as refused:
@@ -128,7 +133,7 @@ async def test_refuses_a_recording_where_a_photo_belongs(vault: MediaVault) -> N
 async def test_decides_on_a_file_shorter_than_a_head_at_its_end(vault: MediaVault, media_root: Path) -> None:
     content = photo_number(1)
     assert len(content) < HEAD_BYTES
-    draft = vault.new_draft()
+    draft = Draft(vault)
     whole = operations("task1_image1", content)
     add_all(draft, whole[:-1])
     await draft.flush()
@@ -170,6 +175,7 @@ async def test_removes_files_and_does_not_mind_missing_ones(vault: MediaVault, m
 
 async def keep_one(vault: MediaVault, number: int) -> str:
     (file,) = await draft_of(vault, {"task1_image1": photo_number(number)}).keep(Section.WRITING, SUBMITTED)
+    vault.settled([file.path])
     return file.path
 
 
@@ -184,7 +190,7 @@ async def test_finds_files_and_drafts_that_nobody_touched_for_long(
     for path in (vault.locate(old), lying):
         grow_old(path, seconds=101)
     grow_old(vault.locate(young), seconds=50)
-    (batch,) = await vault.old_files(100)
+    (batch,) = [batch async for batch in vault.old_files(100)]
     assert sorted(batch) == sorted([old, str(lying.relative_to(media_root))])
     await abandoned.discard()
 
@@ -193,7 +199,7 @@ async def test_finds_files_and_drafts_that_nobody_touched_for_long(
 async def test_never_calls_a_draft_folders_lock_old(vault: MediaVault, media_root: Path) -> None:
     for lock in locks_on_disk(media_root):
         grow_old(lock, seconds=1000)
-    assert await vault.old_files(100) == []
+    assert [batch async for batch in vault.old_files(100)] == []
 
 
 @pytest.mark.gen_test
@@ -204,9 +210,53 @@ async def test_finds_many_old_files_in_batches(vault: MediaVault, media_root: Pa
         path = folder / f"{number:032x}.webm"
         path.touch()
         grow_old(path, seconds=1000)
-    batches = await vault.old_files(100)
+    batches = [batch async for batch in vault.old_files(100)]
     assert [len(batch) for batch in batches] == [500, 500, 1]
     assert len({path for batch in batches for path in batch}) == 1001
+
+
+@pytest.mark.gen_test
+async def test_walks_no_further_than_the_batch_that_is_asked_for(
+    vault: MediaVault, media_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1001):
+        stray_file(media_root, f"speaking/2025/10/{1 + number // 300:02}/{number}.webm")
+    looked_at: list[Path] = []
+
+    def counted(path: Path) -> float:
+        looked_at.append(path)
+        return modified(path)
+
+    monkeypatch.setattr(media_tree, "modified", counted)
+    async with aclosing(vault.old_files(100)) as batches:
+        for batch in (1, 2):
+            assert len(await anext(batches)) == 500
+            assert len(looked_at) == 500 * batch
+
+
+@pytest.mark.parametrize(
+    ("since", "found"),
+    [
+        (None, {"2024/12/31", "2025/12/30", "2025/12/31", "2026/01/01", "2026/02/01"}),
+        (date(2025, 12, 31), {"2025/12/31", "2026/01/01", "2026/02/01"}),
+        (date(2026, 1, 1), {"2026/01/01", "2026/02/01"}),
+        (date(2026, 1, 2), {"2026/02/01"}),
+        (date(2026, 3, 1), set()),
+    ],
+)
+@pytest.mark.gen_test
+async def test_looks_only_at_days_from_the_one_that_is_asked_for(
+    vault: MediaVault, media_root: Path, since: date | None, found: set[str]
+) -> None:
+    for day in ("2024/12/31", "2025/12/30", "2025/12/31", "2026/01/01", "2026/02/01"):
+        stray_file(media_root, f"writing/{day}/a.jpg")
+    draft = draft_of(vault, {"task1_image1": photo_number(3)})
+    await draft.flush()
+    (lying,) = drafts_on_disk(media_root)
+    grow_old(lying, seconds=1000)
+    (batch,) = [batch async for batch in vault.old_files(100, since)]
+    assert set(batch) == {str(lying.relative_to(media_root))} | {f"writing/{day}/a.jpg" for day in found}
+    await draft.discard()
 
 
 @pytest.mark.gen_test
@@ -217,10 +267,6 @@ async def test_a_file_is_young_when_it_gets_its_final_name_however_long_it_took(
     await draft.flush()
     (arriving,) = drafts_on_disk(media_root)
     grow_old(arriving, seconds=1000)
-    await draft.keep(Section.WRITING, SUBMITTED)
-    assert await vault.old_files(100) == []
-
-
-def grow_old(path: Path, seconds: float) -> None:
-    moment = time.time() - seconds
-    os.utime(path, (moment, moment))
+    kept = await draft.keep(Section.WRITING, SUBMITTED)
+    vault.settled(file.path for file in kept)
+    assert [batch async for batch in vault.old_files(100)] == []

@@ -16,6 +16,7 @@ import pytest
 
 from storage.domain.media_rules import MediaFormat, MediaKind
 from storage.domain.submission import Section
+from storage.draft import Draft
 from storage.media_type import MediaTypeDetector
 from storage.media_vault import MediaVault, VaultSettings
 from tests.storage.uploads import (
@@ -93,7 +94,7 @@ async def test_a_discarded_draft_leaves_nothing(vault: MediaVault, media_root: P
 
 @pytest.mark.gen_test
 async def test_a_draft_can_be_discarded_before_anything_came(vault: MediaVault, media_root: Path) -> None:
-    await vault.new_draft().discard()
+    await Draft(vault).discard()
     await writing_draft(vault).discard()
     assert drafts_on_disk(media_root) == []
 
@@ -171,6 +172,23 @@ async def test_what_a_cancelled_request_kept_is_no_draft_any_more(
     detector.gate.set()
     await draft.discard()
     assert drafts_on_disk(media_root) == []
+
+
+@pytest.mark.gen_test
+async def test_what_a_cancelled_request_kept_falls_to_the_sweep(
+    gated: tuple[MediaVault, GatedDetector], media_root: Path
+) -> None:
+    vault, detector = gated
+    draft = writing_draft(vault)
+    keeping = asyncio.create_task(draft.keep(Section.WRITING, SUBMITTED))
+    await running(keeping, detector)
+    keeping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    detector.gate.set()
+    await draft.discard()
+    (found,) = [batch async for batch in vault.old_files(-1)]
+    assert set(found) == kept_on_disk(media_root)
 
 
 @pytest.mark.gen_test

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -10,8 +13,10 @@ from storage.domain.answer_sheet import AnswerSheet, SheetAnswer
 from storage.domain.file_operations import CloseFile, FileOperation, OpenFile, WriteBytes
 from storage.domain.media_rules import MediaKind
 from storage.domain.submission import Section
-from storage.media_vault import Draft, MediaVault
+from storage.draft import Draft
+from storage.media_vault import MediaVault
 from tests.media_samples import photo
+from tests.submissions import SUBMITTED
 
 TASKS = ("task1_image1", "task2_image1")
 
@@ -32,7 +37,7 @@ def operations(
 
 
 def draft_of(vault: MediaVault, files: Mapping[str, bytes], kind: MediaKind = MediaKind.IMAGE) -> Draft:
-    draft = vault.new_draft()
+    draft = Draft(vault)
     for field, content in files.items():
         add_all(draft, operations(field, content, kind))
     return draft
@@ -78,3 +83,25 @@ def kept_on_disk(root: Path) -> set[str]:
     """Every file under a final name, by its path below the media root."""
     found = (path for section in Section for path in (root / section).rglob("*") if path.is_file())
     return {str(path.relative_to(root)) for path in found}
+
+
+async def left_behind(vault: MediaVault, number: int = 1, moment: datetime = SUBMITTED) -> set[str]:
+    """Two kept photos whose submission was given up; returns their paths."""
+    kept = {file.path for file in await writing_draft(vault, number).keep(Section.WRITING, moment)}
+    vault.settled(kept)
+    return kept
+
+
+def grow_old(path: Path, seconds: float) -> None:
+    """Make a file look untouched for so long."""
+    moment = time.time() - seconds
+    os.utime(path, (moment, moment), follow_symlinks=False)
+
+
+def stray_file(root: Path, path: str, seconds: float = 10 * 24 * 3600) -> Path:
+    """A file no document points at, untouched for so long."""
+    stray = root / path
+    stray.parent.mkdir(parents=True, exist_ok=True)
+    stray.write_bytes(b"stray")
+    grow_old(stray, seconds)
+    return stray

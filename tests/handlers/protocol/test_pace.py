@@ -123,3 +123,26 @@ def test_half_the_minimum_rate_is_found_out_within_two_minutes(pause: float) -> 
         watched.arrived(int(RATE * pause / 2), now, own_seconds=0)
         found = watched.too_slow(now)
     assert found
+
+
+def test_a_body_that_takes_too_long_is_too_slow_however_steadily_it_comes() -> None:
+    watched = Pace(PaceLimits(IDLE_SECONDS, RATE, request_seconds=100), START)
+    for second in range(0, 100, 5):
+        watched.arrived(MINUTE_BYTES, START + second, own_seconds=0)
+        assert not watched.too_slow(START + second)
+    watched.arrived(MINUTE_BYTES, START + 100, own_seconds=0)
+    assert watched.too_slow(START + 100)
+
+
+def test_the_servers_own_time_does_not_make_a_body_old() -> None:
+    watched = Pace(PaceLimits(IDLE_SECONDS, RATE, request_seconds=100), START)
+    watched.arrived(MINUTE_BYTES, START + 90, own_seconds=60)
+    watched.arrived(MINUTE_BYTES, START + 110, own_seconds=0)
+    assert not watched.too_slow(START + 110)
+
+
+def test_silence_is_counted_from_the_last_arrival() -> None:
+    watched = pace()
+    assert watched.silent_seconds(START + 2) == 2
+    watched.arrived(1, START + 2, own_seconds=0)
+    assert watched.silent_seconds(START + 5) == 3
