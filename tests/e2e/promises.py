@@ -20,9 +20,10 @@ _DRAFT_TTL_SECONDS = 3600.0
 
 
 def assert_promises_kept(server: ServerProcess) -> None:
-    """Every file a document points at is there, whole; none lies about that the sweep should have taken.
+    """Every file a document points at is there, whole; none lies about that the sweep should have taken. `run.py
+    fsck --deep` says the same.
 
-    The server, or its MongoDB, runs. This is what `run.py fsck --deep` is for.
+    The server, or its MongoDB, runs.
     """
     referenced = {file["path"]: file for document in documents(server) for file in files_in(document)}
     for path, file in referenced.items():
@@ -35,6 +36,8 @@ def assert_promises_kept(server: ServerProcess) -> None:
         path for path in unreferenced + drafts_on_disk(server.media_root) if path.stat().st_mtime < horizon
     ]
     assert old == []
+    told = server.run("fsck", "--deep")
+    assert told.returncode == 0, told.stdout + told.stderr
 
 
 def documents(server: ServerProcess) -> list[Document]:

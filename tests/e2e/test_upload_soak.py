@@ -45,6 +45,7 @@ RETRY_SECONDS = 0.2
 CUT_SHORT = 0.3
 """How many of the attempts lose their connection at some byte."""
 FILE_BYTES = (3_000, 900_000)
+SWEPT_AT_ONCE = {"TURANTALIM_MEDIA__DRAFT_TTL_SECONDS": "0.5", "TURANTALIM_MEDIA__SWEEP_SECONDS": "0.1"}
 TRY_AGAIN = {409, 503}
 """Answers of a server that is there: the first attempt still comes in, and MongoDB does not come back in time."""
 
@@ -155,8 +156,8 @@ async def fail_until(end: float, server: ServerProcess, tally: Tally) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """Under one address whatever befalls it."""
-    server = ServerProcess(tmp_path, TURANTALIM_SERVER__PORT=str(free_port()))
+    """Under one address whatever befalls it; it sweeps all the time, and sooner than mongod comes back."""
+    server = ServerProcess(tmp_path, TURANTALIM_SERVER__PORT=str(free_port()), **SWEPT_AT_ONCE)
     try:
         yield server.start()
     finally:
@@ -210,10 +211,8 @@ def assert_nothing_else(server: ServerProcess, acknowledged: list[Upload]) -> No
 
 
 async def assert_swept_clean(folder: Path) -> None:
-    """The next start with a short `media.draft_ttl_seconds` leaves just what the documents point at."""
-    server = ServerProcess(
-        folder, TURANTALIM_MEDIA__DRAFT_TTL_SECONDS="1", TURANTALIM_MEDIA__SWEEP_SECONDS="0.2"
-    )
+    """After the next start, and its first sweep, there is just what the documents point at."""
+    server = ServerProcess(folder, **SWEPT_AT_ONCE)
     try:
         server.start()
         assert drafts_on_disk(server.media_root) == []
