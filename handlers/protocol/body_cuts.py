@@ -52,7 +52,7 @@ class BodyCuts:
         self._held = b""
         """The end of the last chunk that may be the beginning of a delimiter."""
         self._delimiter_at = -1
-        """Where the next delimiter of this chunk begins; the end of a chunk without one, -1 if nobody looked yet."""
+        """Where the next delimiter of this chunk begins; the end of a chunk without one, -1 if nobody looked."""
         self._end_bytes = 0
         self._line_bytes = 0
         self._stops: list[int] = []
