@@ -7,6 +7,7 @@ import os
 import platform
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -29,11 +30,16 @@ from server.embedded_mongod import EmbeddedMongod
 T = TypeVar("T")
 TESTS = ("large", "small", "ping", "memory")
 _PINGED = ("ours", "ours-safe", "fastapi", "aiohttp", "express")
+_QUIET_SHARE = 0.05
+"""Above the few per cent of interrupts and kernel threads that a quiet machine shows."""
 _ROOM_BYTES = 12 << 30
 """The largest round is 3.2 GB, FastAPI's twice that; the rest is for MongoDB and for the machine."""
 
 
 def main() -> int:
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # so that what was started is stopped
     wanted = _arguments()
     sizes = QUICK if wanted.quick else Sizes()
     if wanted.rounds:
@@ -152,6 +158,14 @@ def _written(measured: Measured, memory: Sequence[Sample], sizes: Sizes, labels:
         for test, by_label in measured.samples.items()
     }
     parts = [_machine(sizes)]
+    if (
+        "large" in samples
+        and sizes is not QUICK
+        and (others := report.others_share(samples["large"])) > _QUIET_SHARE
+    ):
+        parts.append(
+            f"**Not a quiet machine:** others took {others:.0%} of the server's core; measure again.\n"
+        )
     if "large" in samples:
         title = f"Large: {8 * sizes.recording_bytes / 1e6:.0f} MB in 8 recordings, 4 connections"
         parts.append(f"### {title}\n\n{report.large_table(samples['large'], ours)}")

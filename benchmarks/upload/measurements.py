@@ -9,14 +9,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jwt
 
 from benchmarks.upload.install import HERE
 from benchmarks.upload.lineup import Running, Server, Surroundings
-from benchmarks.upload.load import BadAnswer, Form, Job, Outcome, send, speaking_form, writing_form
+from benchmarks.upload.load import BadAnswer, Form, Job, send, speaking_form, writing_form
+from benchmarks.upload.processes import busy_seconds
 
 _TOKEN_SECONDS = 86_400
 _LARGE_CONNECTIONS, _SMALL_CONNECTIONS, _PING_CONNECTIONS, _MEMORY_CONNECTIONS = 4, 32, 8, 20
@@ -59,7 +60,12 @@ class Forms:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One round of one server. `client_share`: how much of its core the load generator needed."""
+    """One round of one server.
+
+    `client_share`: how much of its core the load generator needed. `others_share`: how much of the server's core
+    went to anything else, MongoDB included; in the large test, where MongoDB has next to nothing to do, more than
+    a few per cent mean that the machine was not quiet and that the figures are worth little.
+    """
 
     uploads: int
     sent_bytes: int
@@ -67,6 +73,7 @@ class Sample:
     cpu_seconds: float
     grown_bytes: int
     client_share: float
+    others_share: float
     latencies: Sequence[float] = ()
     pings: Sequence[float] = ()
     idle_pings: Sequence[float] = ()
@@ -147,16 +154,7 @@ class Bench:
         with _pinging(running.port) as busy:
             sample = self._measure(running, job, settle=False)
         self.settle(running)
-        return Sample(
-            sample.uploads,
-            sample.sent_bytes,
-            sample.seconds,
-            sample.cpu_seconds,
-            sample.grown_bytes,
-            sample.client_share,
-            pings=busy,
-            idle_pings=idle,
-        )
+        return replace(sample, pings=busy, idle_pings=idle)
 
     def memory(self, server: Server) -> list[Sample]:
         """Twenty uploads at once, of small and of large files, each time in a fresh process."""
@@ -183,25 +181,22 @@ class Bench:
         return Job(running.port, form, uploads, tokens, running.server.raw_put)
 
     def _measure(self, running: Running, job: Job, *, settle: bool = True) -> Sample:
-        process = running.process
-        present, cpu = process.forget_peak(), process.cpu_seconds()
+        process, core = running.process, self._around.core
+        present, cpu, busy = process.forget_peak(), process.cpu_seconds(), busy_seconds(core)
         outcome = send(job)
-        cpu, peak = process.cpu_seconds() - cpu, process.peak_bytes()
+        busy, cpu, peak = busy_seconds(core) - busy, process.cpu_seconds() - cpu, process.peak_bytes()
         if settle:
             self.settle(running)
-        return _sample(job, outcome, cpu, peak - present)
-
-
-def _sample(job: Job, outcome: Outcome, cpu_seconds: float, grown_bytes: int) -> Sample:
-    return Sample(
-        job.requests,
-        outcome.sent_bytes,
-        outcome.seconds,
-        cpu_seconds,
-        grown_bytes,
-        outcome.client_seconds / outcome.seconds,
-        outcome.latencies,
-    )
+        return Sample(
+            job.requests,
+            outcome.sent_bytes,
+            outcome.seconds,
+            cpu,
+            peak - present,
+            outcome.client_seconds / outcome.seconds,
+            max(0.0, busy - cpu) / outcome.seconds,
+            outcome.latencies,
+        )
 
 
 @contextlib.contextmanager

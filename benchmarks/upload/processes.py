@@ -138,6 +138,15 @@ class Process:
         return tree
 
 
+def busy_seconds(core: int | None) -> float:
+    """How long a core (None: all together) has done anything for anyone, or was taken away by the hypervisor."""
+    name = "cpu " if core is None else f"cpu{core} "
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(name))
+    # proc(5), stat: user nice system idle iowait irq softirq steal
+    user, nice, system, _, _, irq, softirq, steal = map(int, line.split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / _TICKS
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
