@@ -188,12 +188,17 @@ def _machine(sizes: Sizes) -> str:
     cores = choose_cores()
     pinned = "server on one core, load generator on another" if cores.server is not None else "not pinned"
     lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores, Linux {platform.release()}, "
+        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores, Linux {_kernel()}, "
         f"Python {platform.python_version()}; {pinned}; medians of {sizes.rounds} interleaved rounds.",
     ]
     if not knows_hashing():
         lines.append("This version of our server cannot leave out sha256: it hashes in every row.")
     return "\n".join(lines) + "\n"
+
+
+def _kernel() -> str:
+    """Its version without what a distributor added."""
+    return platform.release().partition("-")[0]
 
 
 def _processor() -> str:
