@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from bson.timestamp import Timestamp
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorCollection, AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING, IndexModel, MongoClient, ReturnDocument, WriteConcern
 from pymongo.errors import (
+    BulkWriteError,
     CollectionInvalid,
     ConnectionFailure,
     DuplicateKeyError,
@@ -40,6 +41,7 @@ __all__ = [
     "await_primary",
     "cause_of",
     "check_uri",
+    "insert_each",
     "rename_member",
     "unavailable_while_down",
 ]
@@ -55,7 +57,10 @@ _UNRESUMABLE = {260, 280, 286}
 """InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost: after a drop, a restore, or too long."""
 _BATCH = 100
 """Events fetched at once: the replay of a busy ten minutes must not stand in memory as a whole."""
+_AWAIT_MS = 500
+"""How long MongoDB may wait for an event before it says that there is none."""
 _ALREADY_INITIALIZED = 23
+_DUPLICATE_KEY = 11000
 
 
 class PositionLost(Exception):
@@ -81,6 +86,23 @@ def unavailable_while_down() -> Iterator[None]:
         raise
     except PyMongoError as error:
         raise Unavailable from error
+
+
+async def insert_each(collection: Collection, documents: Sequence[Document]) -> list[Exception | None]:
+    """Insert them in one command, each on its own account: None, or the DuplicateKeyError of one that a unique
+    index refused. Raises Unavailable if MongoDB cannot tell."""
+    outcomes: list[Exception | None] = [None] * len(documents)
+    with unavailable_while_down():
+        try:
+            await collection.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if error.details["writeConcernErrors"]:
+                raise
+            for refused in error.details["writeErrors"]:
+                if refused["code"] != _DUPLICATE_KEY:
+                    raise
+                outcomes[refused["index"]] = DuplicateKeyError(refused["errmsg"], _DUPLICATE_KEY, refused)
+    return outcomes
 
 
 class Database:
@@ -167,14 +189,17 @@ class Database:
         Raises Unavailable when the stream breaks and PositionLost when it cannot be resumed from there.
         """
         start: Mapping[str, Any] = (
-            {"resume_after": after} if after else {"start_at_operation_time": _timestamp(since + 1)}
+            {"resumeAfter": after} if after else {"startAtOperationTime": _timestamp(since + 1)}
+        )
+        stage = {"$changeStream": {"fullDocument": "whenAvailable", **start}}
+        # Not Motor's `watch`, which goes to a thread and back for each event; a cursor does so for each batch.
+        cursor = self.collection(name).aggregate(
+            [stage, *pipeline], maxAwaitTimeMS=_AWAIT_MS, batchSize=_BATCH
         )
         try:
             with unavailable_while_down():
-                async with self.collection(name).watch(
-                    pipeline, full_document="whenAvailable", max_await_time_ms=500, batch_size=_BATCH, **start
-                ) as stream:
-                    async for change in stream:
+                while cursor.alive:  # type: ignore[truthy-function]  # a property at run time
+                    async for change in cursor:
                         yield RawChange(
                             offset=_offset(change["clusterTime"]),
                             document_id=change["documentKey"]["_id"],
@@ -185,6 +210,9 @@ class Database:
             if _is_unresumable(error):
                 raise PositionLost from error
             raise
+        finally:
+            with suppress(PyMongoError):
+                await cursor.close()
         raise PositionLost  # the stream ended: the collection was dropped or renamed
 
     def close(self) -> None:

@@ -37,12 +37,15 @@ class DraftFile:
     def progress(self) -> FileProgress:
         return FileProgress(self._field, self._size_bytes, self._is_complete)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         if self._format is None:
-            self._head += data
-            if len(self._head) < HEAD_BYTES:
-                return
-            data = self._decide()
+            if not self._head and len(data) >= HEAD_BYTES:
+                self._format = self._recognised(bytes(data[:HEAD_BYTES]))
+            else:
+                self._head += data
+                if len(self._head) < HEAD_BYTES:
+                    return
+                data = self._decide()
         self._append(data)
 
     def complete(self) -> None:
@@ -78,13 +81,17 @@ class DraftFile:
         return self._format
 
     def _decide(self) -> bytes:
-        self._format = self._detector.detect(self._kind, self._head[:HEAD_BYTES])
-        if self._format is None:
-            raise UnsupportedMedia(details={self._field: [UnsupportedMedia.sentence]})
+        self._format = self._recognised(self._head[:HEAD_BYTES])
         head, self._head = self._head, b""
         return head
 
-    def _append(self, data: bytes) -> None:
+    def _recognised(self, head: bytes) -> MediaFormat:
+        found = self._detector.detect(self._kind, head)
+        if found is None:
+            raise UnsupportedMedia(details={self._field: [UnsupportedMedia.sentence]})
+        return found
+
+    def _append(self, data: bytes | memoryview) -> None:
         if self._hash:
             self._hash.update(data)
         self._size_bytes += len(data)

@@ -64,6 +64,6 @@ class _HashedFile:
         self.is_complete = False
         self.hash: Any = hashlib.sha256()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self.hash.update(data)
         self.size_bytes += len(data)

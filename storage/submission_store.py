@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError
+from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError, insert_each
 from storage.database import unavailable_while_down as available
 from storage.domain.people import Person
 from storage.domain.ports import Duplicate, FreshIds, Page, Position, SubmissionFiles
@@ -28,6 +28,7 @@ from storage.domain.submission import (
     StoredFile,
     Submission,
 )
+from storage.group_commit import GroupCommit
 from storage.indexes import SUBMISSIONS
 from storage.sequences import Sequences
 
@@ -58,6 +59,7 @@ class SubmissionStore:
         self._submissions = database.collection(SUBMISSIONS)
         self._acknowledged = database.acknowledged(SUBMISSIONS)
         self._sequences = Sequences(database)
+        self._inserts = GroupCommit(lambda documents: insert_each(self._submissions, documents))
 
     async def fresh_ids(self, files: int) -> FreshIds:
         return await self._sequences.take(files)
@@ -66,10 +68,8 @@ class SubmissionStore:
         await self._sequences.await_majority()
 
     async def insert(self, submission: Submission) -> None:
-        document = _document(submission) | {"last_action": Action.SUBMIT}
         try:
-            with available():
-                await self._submissions.insert_one(document)
+            await self._inserts.add(_document(submission) | {"last_action": Action.SUBMIT})
         except DuplicateKeyError as error:
             raise Duplicate from error
 

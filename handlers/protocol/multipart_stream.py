@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from handlers.protocol.body_cuts import BodyCuts
+from handlers.protocol.body_cuts import BodyCuts, Content
 from storage.domain.errors import MalformedBody, NotMultipart
 
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
@@ -44,7 +44,9 @@ class PartStarted:
 
 @dataclass(frozen=True, slots=True)
 class PartBytes:
-    data: bytes
+    """Some of the part's content; a view, so that no byte of a photo is copied on its way to the disk."""
+
+    data: bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,17 @@ class MultipartStream:
         self._cuts = BodyCuts(boundary.encode(), limits.header_bytes)
         self._opening: bytes | None = b""
         self._content_head = b""
+        self._is_counted = False
 
     def feed(self, chunk: bytes) -> Iterator[PartEvent]:
         """The events of a non-empty chunk. Consume them all before the next chunk."""
         if self._opening is not None:
             chunk = self._open(self._opening + chunk)
         for piece in self._cuts.pieces(chunk):
-            yield from self._parse(piece)
+            if isinstance(piece, Content) and not self._is_counted:
+                yield self._content(piece.data)
+            else:
+                yield from self._parse(bytes(piece.data))
 
     def close(self) -> None:
         """Say that the body is over; raises MalformedBody if the closing boundary never came."""
@@ -114,30 +120,34 @@ class MultipartStream:
         self._opening = opening if place < 0 else None
         return b"" if place < 0 else opening[place:]
 
-    def _parse(self, piece: bytes) -> Iterator[PartEvent]:
+    def _parse(self, markup: bytes) -> Iterator[PartEvent]:
         try:
-            for event in self._parser.parse(piece):
+            for event in self._parser.parse(markup):
                 if event is None:
                     yield _ENDED
                 elif isinstance(event, MultipartSegment):
-                    self._content_head = b""
-                    self._cuts.content_begins(
-                        len(self._dash_boundary), int(event.header("Content-Length", 0))
-                    )
+                    self._begin_content(event)
                     yield _started(event)
                 else:
-                    yield PartBytes(event)
-                    self._check_content_head(event)
+                    yield self._content(event)
         except MultipartError as error:
             raise MalformedBody(error.args[0]) from error
 
-    def _check_content_head(self, data: bytes) -> None:
+    def _begin_content(self, segment: MultipartSegment) -> None:
+        """Only the content of a part that says how long it is goes through the parser, which counts it."""
+        declared_bytes = int(segment.header("Content-Length", -1))
+        self._is_counted = declared_bytes >= 0
+        self._content_head = b""
+        self._cuts.content_begins(len(self._dash_boundary), declared_bytes)
+
+    def _content(self, data: bytes | memoryview) -> PartBytes:
         """A part that ends without the empty line of its content would have the next part as its content."""
         missing = len(self._dash_boundary) - len(self._content_head)
         if missing > 0:
             self._content_head += data[:missing]
             if self._content_head == self._dash_boundary:
                 raise MalformedBody("a part has a boundary where its content should begin")
+        return PartBytes(data)
 
 
 def _started(segment: MultipartSegment) -> PartStarted:

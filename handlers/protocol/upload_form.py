@@ -164,7 +164,7 @@ class UploadForm:
         self._kind = kind
         return kind
 
-    def _add_file_bytes(self, data: bytes) -> Sequence[FileOperation]:
+    def _add_file_bytes(self, data: bytes | memoryview) -> Sequence[FileOperation]:
         kind = self._kind or self._admit_file()
         first = self._size_bytes == 0
         self._size_bytes += len(data)
@@ -173,7 +173,7 @@ class UploadForm:
             raise TooLarge(details={self._name: [_TOO_LARGE[kind].format(limit / (1 << 20))]})
         return (OpenFile(self._name, kind), WriteBytes(data)) if first else (WriteBytes(data),)
 
-    def _add_text(self, data: bytes) -> None:
+    def _add_text(self, data: bytes | memoryview) -> None:
         if self._plan.kind_of(self._name) is not None:
             raise wrong_fields({self._name: [_NOT_A_FILE]})
         self._size_bytes += len(data)

@@ -23,7 +23,7 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class WriteBytes:
-    data: bytes
+    data: bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handlers.protocol.body_cuts import BodyCuts
+from handlers.protocol.body_cuts import BodyCuts, Content
 from storage.domain.errors import MalformedBody
 from tests.forms import byte_by_byte, in_two
 
@@ -18,23 +18,36 @@ BODY = (
 def pieces_of(chunks: list[bytes], *stops: int, header_bytes: int = 20) -> list[bytes]:
     cuts = BodyCuts(b"b", header_bytes)
     pieces = []
-    for chunk in chunks:
+    opening = 0
+    while sum(map(len, chunks[: opening + 1])) < len(b"--b"):  # the first chunk has the whole first boundary
+        opening += 1
+    for chunk in [b"".join(chunks[: opening + 1]), *chunks[opening + 1 :]]:
         for piece in cuts.pieces(chunk):
-            pieces.append(piece)
+            pieces.append(bytes(piece.data))
             if b"".join(pieces).endswith(b"\r\n\r\n"):  # true in these bodies at the end of headers only
                 cuts.content_begins(*stops)
     return pieces
 
 
-def test_a_piece_is_a_header_line_or_content_up_to_its_delimiter() -> None:
-    first = [b"--b", b"\r\n", b"Name: x\r\n", b"Other: y\r\n", b"\r\n", b"content\r\n--b", b"\r\n"]
-    assert pieces_of([BODY]) == [*first, b"Name: z\r\n", b"\r\n", b"-\r\n--b", b"--"]
+def test_a_piece_is_a_delimiter_its_end_a_header_line_or_content() -> None:
+    first = [b"--b", b"\r\n", b"Name: x\r\n", b"Other: y\r\n", b"\r\n", b"content", DELIMITER, b"\r\n"]
+    assert pieces_of([BODY]) == [*first, b"Name: z\r\n", b"\r\n", b"-", DELIMITER, b"--"]
+
+
+def test_content_is_a_view_of_its_chunk() -> None:
+    cuts = BodyCuts(b"b", 20)
+    for piece in cuts.pieces(BODY):
+        if isinstance(piece, Content):
+            assert piece.data.obj is BODY
+            break
+        if piece.data == b"\r\n":
+            cuts.content_begins()
 
 
 def test_content_is_cut_where_it_was_asked_for() -> None:
     pieces = pieces_of([BODY], 5, 0, 3, 100)
-    assert pieces[5:9] == [b"con", b"te", b"nt\r\n--b", b"\r\n"]
-    assert pieces[-4:] == [b"-\r\n", b"--", b"b", b"--"]
+    assert pieces[5:10] == [b"con", b"te", b"nt", DELIMITER, b"\r\n"]
+    assert pieces[-3:] == [b"-", DELIMITER, b"--"]
 
 
 def test_however_a_body_is_cut_pieces_end_where_they_end_in_the_whole() -> None:

@@ -1,0 +1,67 @@
+"""Group commit: what comes while one write is under way is written together by the next one.
+
+A write that a majority has in its journal costs the same for one document as for thirty. Nobody waits for company:
+an upload that comes alone is written at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from storage.domain.errors import Unavailable
+
+Document = dict[str, Any]
+Outcomes = Sequence[Exception | None]
+
+_MOST = 64
+"""Documents of one write: some hundred kilobytes."""
+
+
+class GroupCommit:
+    """Writes documents, each with an outcome of its own."""
+
+    def __init__(self, write: Callable[[Sequence[Document]], Awaitable[Outcomes]]) -> None:
+        """`write` returns what became of each document, in order, or raises if it cannot tell for any."""
+        self._write = write
+        self._waiting: list[tuple[Document, asyncio.Future[None]]] = []
+        self._writer: asyncio.Task[None] | None = None
+
+    async def add(self, document: Document) -> None:
+        """Return once `document` is written; raises what its own write raised."""
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((document, outcome))
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_all(), name="group commit")
+        await outcome
+
+    async def _write_all(self) -> None:
+        try:
+            while self._waiting:
+                group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+                outcomes = await self._outcomes([document for document, _ in group])
+                for (_, waiting), error in zip(group, outcomes, strict=True):
+                    _tell(waiting, error)
+        finally:
+            self._writer = None
+
+    async def _outcomes(self, documents: Sequence[Document]) -> Outcomes:
+        try:
+            return await self._write(documents)
+        except Unavailable as error:
+            return [error] * len(documents)
+        except Exception as error:
+            if len(documents) == 1:
+                return [error]
+            # One that cannot be written at all must not take the others with it.
+            return [outcome for document in documents for outcome in await self._outcomes([document])]
+
+
+def _tell(waiting: asyncio.Future[None], error: Exception | None) -> None:
+    if waiting.done():  # whoever waited was cancelled
+        return
+    if error is None:
+        waiting.set_result(None)
+    else:
+        waiting.set_exception(error)
