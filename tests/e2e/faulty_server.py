@@ -23,6 +23,7 @@ from storage.domain.errors import Unavailable
 from storage.domain.submission import Submission
 from storage.draft_file import DraftFile
 from storage.submission_store import SubmissionStore
+from tests.e2e.processes import hang
 
 MONGOD = "MONGOD_PID"
 """The environment variable that says which process the mongod to stop is."""
@@ -91,7 +92,7 @@ def lose_mongod_before_its_answer() -> None:
 
 def hang_mongod_before_the_insert() -> None:
     """Its connections stay, and nothing comes of what is sent on them before somebody lets it go on."""
-    _at_the_first_insert(lambda: os.kill(int(os.environ[MONGOD]), signal.SIGSTOP), _insert)
+    _at_the_first_insert(lambda: hang(int(os.environ[MONGOD])), _insert)
 
 
 def fail_a_files_fsync() -> None:

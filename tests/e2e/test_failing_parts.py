@@ -18,7 +18,7 @@ from pymongo import MongoClient
 from server.embedded_mongod import EmbeddedMongod
 from tests.e2e import faulty_server
 from tests.e2e.keyed_student import KeyedStudent, keyed_student
-from tests.e2e.processes import eventually
+from tests.e2e.processes import eventually, hang
 from tests.e2e.promises import assert_promises_kept, documents, referenced_paths
 from tests.e2e.server_process import ServerProcess
 from tests.handlers.refusals import Refusal
@@ -62,7 +62,7 @@ class Mongod:
     @contextmanager
     def hanging(self) -> Iterator[None]:
         """It neither answers nor ends its connections while the context lasts."""
-        os.kill(self.pid, signal.SIGSTOP)
+        hang(self.pid)
         try:
             yield
         finally:
@@ -223,8 +223,8 @@ async def test_what_a_hanging_mongodb_records_too_late_has_its_files_and_is_not_
     tmp_path: Path, own: Mongod
 ) -> None:
     """The insert is on its way when the bound is over: nobody can call it back."""
-    hang = faulty_server.entry(faulty_server.hang_mongod_before_the_insert)
-    async with serving(tmp_path, own, *hang, MONGOD_PID=str(own.pid), **IMPATIENT) as (server, student):
+    hanging = faulty_server.entry(faulty_server.hang_mongod_before_the_insert)
+    async with serving(tmp_path, own, *hanging, MONGOD_PID=str(own.pid), **IMPATIENT) as (server, student):
         try:
             assert_not_stored(await student.send(KEY, writing_form()))
         finally:
