@@ -102,14 +102,16 @@ class UploadHandler(BodyHandler):
 
     async def release(self) -> None:
         """Nothing of an unfinished upload stays, on the disk or in anybody's count."""
-        if self._receiver is not None:
-            await self._receiver.discard()
-            if self.phase is Phase.REFUSED and self.refusal is not None:
-                self._progress.refused(self.received_bytes, self._receiver.progress, self.refusal)
-        if self._key is not None:
-            self.services.keys_in_progress.leave((self.principal.person.id, self._key), self)
-        if self._share is not None:
-            self._share.leave()
+        try:
+            if self._receiver is not None:
+                await self._receiver.discard()
+                if self.phase is Phase.REFUSED and self.refusal is not None:
+                    self._progress.refused(self.received_bytes, self._receiver.progress, self.refusal)
+        finally:  # counted for good, some few of these would keep everybody out
+            if self._key is not None:
+                self.services.keys_in_progress.leave((self.principal.person.id, self._key), self)
+            if self._share is not None:
+                self._share.leave()
 
     def is_coming(self, silent_seconds: float) -> bool:
         if self.phase is Phase.COMPLETING:

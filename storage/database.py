@@ -23,6 +23,7 @@ from pymongo.errors import (
     OperationFailure,
     PyMongoError,
 )
+from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import parse_uri
 
 from storage.domain.errors import Unavailable
@@ -123,6 +124,10 @@ class Database:
 
     def collection(self, name: str) -> Collection:
         return self._database.get_collection(name)
+
+    def acknowledged(self, name: str) -> Collection:
+        """Collection `name` as a majority has it in its journal: nothing in it is ever taken back (promise 1)."""
+        return self._database.get_collection(name, read_concern=ReadConcern("majority"))
 
     async def ensure_collection_with_images(self, name: str) -> None:
         """Make sure collection `name` keeps pre- and post-images, so that every change event can carry the

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
+from storage.domain.errors import StorageFull, Unavailable
 from storage.domain.file_operations import (
     CloseFile,
     FileOperation,
@@ -73,7 +75,8 @@ class Draft:
         return kept
 
     async def discard(self) -> None:
-        """Leave nothing behind. Idempotent; waits for a write in flight, which cannot be cancelled."""
+        """Leave nothing behind; what a failing disk does not let go of, the sweep takes. Idempotent; waits for a
+        write in flight, which cannot be cancelled."""
         if self._over:
             return
         self._over = True
@@ -83,7 +86,8 @@ class Draft:
         if job is not None and not job.cancelled():
             job.exception()  # whoever waited for it has it; if nobody did, nobody needs it
         self._vault.settled(file.path for file in self._kept)  # whoever asked for it was cancelled meanwhile
-        await self._vault.run(self._remove_files)
+        with contextlib.suppress(Unavailable, StorageFull):  # logged where it came from
+            await self._vault.run(self._remove_files)
 
     def _take(self) -> list[FileOperation]:
         operations, self._pending, self.pending_bytes = self._pending, [], 0
@@ -96,8 +100,9 @@ class Draft:
             return await asyncio.shield(job)
 
     def _remove_files(self) -> None:
-        for file in self._files:
-            file.remove()
+        with contextlib.ExitStack() as every:  # the one that cannot be removed must not keep the others open
+            for file in self._files:
+                every.callback(file.remove)
 
     def _carry_out(self, operations: Iterable[FileOperation]) -> None:
         for operation in operations:

@@ -38,13 +38,18 @@ class GroupCommit:
 
     async def _write_all(self) -> None:
         try:
-            while self._waiting:
-                group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+            while group := self._next_group():
                 outcomes = await self._outcomes([document for document, _ in group])
                 for (_, waiting), error in zip(group, outcomes, strict=True):
                     _tell(waiting, error)
         finally:
             self._writer = None
+
+    def _next_group(self) -> list[tuple[Document, asyncio.Future[None]]]:
+        """What is written next. What was given up is not: recorded late, it could point at files swept since."""
+        wanted = [each for each in self._waiting if not each[1].done()]
+        group, self._waiting = wanted[:_MOST], wanted[_MOST:]
+        return group
 
     async def _outcomes(self, documents: Sequence[Document]) -> Outcomes:
         try:

@@ -92,7 +92,8 @@ class UploadIntake:
         """The submission whose 201 was given under the student's Idempotency-Key; None if there is none, or
         nobody can tell now: then the unique index tells when the upload is recorded."""
         try:
-            return await self._submissions.find_by_key(student.id, key)
+            # One short try: a sender who has not begun yet must not wait for a MongoDB that hangs.
+            return await Patience(0).with_(lambda: self._submissions.find_by_key(student.id, key))
         except Unavailable:
             return None
 

@@ -58,6 +58,16 @@ def mongod(tmp_path_factory: pytest.TempPathFactory, logs: None) -> Iterator[Emb
 
 
 @pytest.fixture
+def shared_mongod(mongod: EmbeddedMongod) -> dict[str, str]:
+    """Settings of a server on the run's own MongoDB, which starts and stops two seconds sooner with it."""
+    return {
+        "TURANTALIM_MONGO__URI": mongod.uri,
+        "TURANTALIM_MONGO__DATABASE": f"test-{uuid.uuid4().hex[:12]}",
+        "TURANTALIM_AUTH__DEV_LOGIN": "true",
+    }
+
+
+@pytest.fixture
 def settings(mongod: EmbeddedMongod, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
     """Settings of a server in `tmp_path`; `@pytest.mark.settings(limits={"answers": 1})` changes some."""
     sections: dict[str, dict[str, Any]] = {

@@ -158,7 +158,8 @@ def knows_hashing() -> bool:
 
 
 def _like_for_like() -> dict[str, str]:
-    off = {"TURANTALIM_MEDIA__FSYNC": "false"}
+    """As the peers: nothing fsynced, nothing hashed, nothing logged that went well."""
+    off = {"TURANTALIM_MEDIA__FSYNC": "false", "TURANTALIM_LOGS__LEVEL": "warning"}
     return off | {"TURANTALIM_MEDIA__HASHING": "false"} if knows_hashing() else off
 
 

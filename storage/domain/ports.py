@@ -81,7 +81,7 @@ class Submissions(Protocol):
         """The submission whose student, section and user test, or contents, are those of `submission`."""
 
     async def find_by_key(self, student_id: str, key: str) -> Submission | None:
-        """The submission that holds the receipt of the student's Idempotency-Key `key`."""
+        """The submission that holds the receipt of the student's Idempotency-Key `key`, once it is durable."""
 
     async def find_owner(self, path: str) -> str | None:
         """The user id whose submission holds the file at `path`, or None."""

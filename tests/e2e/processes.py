@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,11 +16,17 @@ WAIT_SECONDS = 30.0
 
 def is_running(pid: int) -> bool:
     """A zombie, dead but not yet reaped, does not run."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+    return _state(Path(f"/proc/{pid}")) != "Z"
+
+
+def hang(pid: int) -> None:
+    """SIGSTOP, and wait until each of its threads has stopped: on a busy machine some go on for milliseconds."""
+    os.kill(pid, signal.SIGSTOP)
+    deadline = time.monotonic() + WAIT_SECONDS
+    while any(_state(task) not in "TZ" for task in Path(f"/proc/{pid}/task").iterdir()):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.001)
 
 
 def resident_bytes(pid: int) -> int:
@@ -46,6 +55,14 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _state(process: Path) -> str:
+    """See proc(5), /proc/pid/stat; of one that is no more, that of a zombie."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
 
 
 def _memory(pid: int, name: str) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 HOME = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
+PRODUCT = ("run.py",)
 
 
 class ServerProcess:
@@ -33,11 +34,11 @@ class ServerProcess:
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
 
-    def start(self) -> ServerProcess:
-        """Start and wait for the line that says it serves."""
+    def start(self, *entry: str) -> ServerProcess:
+        """Start and wait for the line that says it serves. `entry`: Python's arguments instead of `run.py`."""
         with (self.folder / "server.log").open("a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "run.py"],
+                [sys.executable, *(entry or PRODUCT)],
                 cwd=HOME,
                 env=self._environment,
                 stdout=subprocess.PIPE,
@@ -59,6 +60,18 @@ class ServerProcess:
         return self._process.pid
 
     @property
+    def media_root(self) -> Path:
+        return Path(self._environment["TURANTALIM_MEDIA__ROOT"])
+
+    @property
+    def state_dir(self) -> Path:
+        return Path(self._environment["TURANTALIM_SERVER__STATE_DIR"])
+
+    def setting(self, name: str) -> str | None:
+        """What its environment says about `SECTION__KEY`, if anything."""
+        return self._environment.get(f"TURANTALIM_{name}")
+
+    @property
     def websocket_url(self) -> str:
         return self.url.replace("http://", "ws://") + "/connection/websocket"
 
@@ -70,6 +83,10 @@ class ServerProcess:
         """kill -9."""
         return self._end(signal.SIGKILL)
 
+    def ended(self) -> int:
+        """The exit code of one that ends without being told to by us, once it has."""
+        return self._end(None)
+
     def make_sure_it_ended(self) -> None:
         """For the end of a test, which may have stopped it, killed it, or failed before."""
         if self._process is not None:
@@ -78,7 +95,7 @@ class ServerProcess:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another `run.py` command with this server's settings."""
         return subprocess.run(
-            [sys.executable, "run.py", *arguments],
+            [sys.executable, *PRODUCT, *arguments],
             cwd=HOME,
             env=self._environment,
             capture_output=True,
@@ -106,10 +123,11 @@ class ServerProcess:
                 lines.append(line)
         return lines
 
-    def _end(self, number: int) -> int:
+    def _end(self, number: int | None) -> int:
         assert self._process is not None
         process, self._process = self._process, None
-        process.send_signal(number)
+        if number is not None:
+            process.send_signal(number)
         code = process.wait(STOP_SECONDS)
         if process.stdout is not None:
             process.stdout.close()

@@ -79,7 +79,11 @@ async def connect(base_url: str, *, receive_buffer_bytes: int | None = None) -> 
     if receive_buffer_bytes is not None:
         plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
     plain.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(plain, (host, port))
+    try:
+        await asyncio.get_running_loop().sock_connect(plain, (host, port))
+    except OSError:
+        plain.close()
+        raise
     wire = Wire(*await asyncio.open_connection(sock=plain, limit=receive_buffer_bytes or 1 << 16))
     try:
         yield wire

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from server.embedded_mongod import EmbeddedMongod
 from tests.e2e.server_process import ServerProcess
 
 
@@ -18,16 +16,6 @@ def installation(tmp_path: Path) -> Iterator[ServerProcess]:
     server = ServerProcess(tmp_path)
     yield server
     server.make_sure_it_ended()
-
-
-@pytest.fixture
-def shared_mongod(mongod: EmbeddedMongod) -> dict[str, str]:
-    """Settings of a server on the run's own MongoDB, which starts and stops two seconds sooner with it."""
-    return {
-        "TURANTALIM_MONGO__URI": mongod.uri,
-        "TURANTALIM_MONGO__DATABASE": f"test-{uuid.uuid4().hex[:12]}",
-        "TURANTALIM_AUTH__DEV_LOGIN": "true",
-    }
 
 
 @pytest.fixture

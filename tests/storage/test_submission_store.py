@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from pymongo import WriteConcern
 
 from storage.database import Database
 from storage.domain.people import Person
 from storage.domain.ports import Duplicate, Page, Position
-from storage.domain.submission import Action, Section, Status, Submission, claimed, reopened
+from storage.domain.submission import Action, Receipt, Section, Status, Submission, claimed, reopened
 from storage.submission_store import SubmissionStore
 from tests.storage.submissions import graded, is_pending, paths_of, pending
 from tests.submissions import ADMIN, COLLEAGUE, NOW, REVIEWER, STUDENT, SUBMITTED
@@ -54,6 +55,24 @@ async def test_ids_are_handed_out_once(store: SubmissionStore) -> None:
     assert [ids.submission for ids in handed_out] == [1, 2, 3, 4]
     assert [ids.manual_review for ids in handed_out] == [1, 2, 3, 4]
     assert [ids.first_file for ids in handed_out] == [1, 4, 5, 15]
+
+
+@pytest.mark.gen_test
+async def test_a_key_stands_for_nothing_that_a_power_cut_could_still_take(
+    database: Database, store: SubmissionStore
+) -> None:
+    """What another request is not yet acknowledged, no repeat and no receipt may acknowledge (promise 1)."""
+    hasty = SubmissionStore(database)
+    hasty._submissions = hasty._submissions.with_options(write_concern=WriteConcern(1, j=False))
+    found_at_once = []
+    for number in range(1, 11):
+        key = Receipt(f"key-{number}", "fingerprint", 1)
+        submission = replace(pending(number), receipts=(key,))
+        await hasty.insert(submission)
+        found_at_once.append(await store.find_by_key(STUDENT.id, key.key))
+        await store.await_majority()
+        assert await store.find_by_key(STUDENT.id, key.key) == submission
+    assert None in found_at_once
 
 
 @pytest.mark.gen_test
