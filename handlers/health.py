@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from handlers.small_body import SmallBodyHandler
-from storage.domain.errors import ServiceError
+from storage.domain.errors import ServiceError, Unavailable
+
+_CHECK_SECONDS = 5.0
+"""A part that hangs is not ready; whoever asks, asks again every few seconds."""
 
 
 class HealthHandler(SmallBodyHandler):
@@ -30,10 +35,13 @@ class ReadyHandler(SmallBodyHandler):
         parts = {}
         for name, check in checks.items():
             try:
-                await check()
+                async with asyncio.timeout(_CHECK_SECONDS):
+                    await check()
                 parts[name] = "ok"
             except ServiceError as error:
                 parts[name] = error.code
+            except TimeoutError:
+                parts[name] = Unavailable.code
         ready = set(parts.values()) == {"ok"}
         self.write_json({"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503)
 

@@ -170,7 +170,7 @@ class UploadHandler(BodyHandler):
             await self._refuse_after_contents(receiver, self._or_reused(error))
             raise
         if isinstance(receiver, Repeat):
-            return await intake.repeat(receiver.first, receiver.key, sheet, await receiver.sha256_by_field())
+            return intake.repeat(receiver.first, receiver.key, sheet, await receiver.sha256_by_field())
         if self._key is not None:
             await self.services.keys_in_progress.let_earlier_end((person.id, self._key), self)
         return await intake.admit(receiver, sheet, person, self._key)

@@ -35,7 +35,7 @@ class Draft:
         self._kept: tuple[KeptFile, ...] = ()
         self._job: asyncio.Future[Any] | None = None
         self._over = False
-        self._name = uuid.uuid4().hex
+        self._name = uuid.uuid4()
         self.pending_bytes = 0
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from pathlib import Path
 
 from storage.domain.errors import ServiceError, UnsupportedMedia
@@ -20,9 +19,11 @@ class DraftFile:
     """Write, complete, then move or remove. Raises OSError, and UnsupportedMedia naming the field."""
 
     def __init__(
-        self, path: Path, wanted: OpenFile, detector: MediaTypeDetector, *, hashing: bool = True
+        self, path: Path, name: str, wanted: OpenFile, detector: MediaTypeDetector, *, hashing: bool
     ) -> None:
+        """`path`: where it lies until it is kept; `name`: what it is called then, without its extension."""
         self._path = path
+        self._name = name
         self._field = wanted.field
         self._kind = wanted.kind
         self._detector = detector
@@ -55,8 +56,8 @@ class DraftFile:
         self._close()  # twenty photos a form must not hold twenty descriptors until its end
 
     def new_path(self, folder: Path) -> str:
-        """A final name for it in `folder`, never given before."""
-        return str(folder / f"{uuid.uuid4().hex}.{self._require_format().extension}")
+        """Its final name in `folder`."""
+        return str(folder / f"{self._name}.{self._require_format().extension}")
 
     def move_to(self, root: Path, path: str, *, fsync: bool) -> KeptFile:
         # The sweep goes by this time; an upload may have taken longer than a draft may lie about.

@@ -17,6 +17,8 @@ Outcomes = Sequence[Exception | None]
 
 _MOST = 64
 """Documents of one write: some hundred kilobytes."""
+_WRITE_SECONDS = 10.0
+"""A connection that died without a word must not hold up everybody: the next write takes another one."""
 
 
 class GroupCommit:
@@ -53,7 +55,10 @@ class GroupCommit:
 
     async def _outcomes(self, documents: Sequence[Document]) -> Outcomes:
         try:
-            return await self._write(documents)
+            async with asyncio.timeout(_WRITE_SECONDS):
+                return await self._write(documents)
+        except TimeoutError:
+            return [Unavailable()] * len(documents)
         except Unavailable as error:
             return [error] * len(documents)
         except Exception as error:

@@ -150,11 +150,13 @@ class MediaVault:
         if disk.f_bavail * disk.f_frsize < reserve:
             raise StorageFull
 
-    def new_file(self, draft: str, number: int, wanted: OpenFile) -> DraftFile:
+    def new_file(self, draft: uuid.UUID, number: int, wanted: OpenFile) -> DraftFile:
         """The `number`th file of a draft, open; raises StorageFull."""
         self.check_room()
-        path = self._drafts / f"{draft}.{number}"
-        return DraftFile(path, wanted, self.detector, hashing=self._settings.hashing)
+        path = self._drafts / f"{draft.hex}.{number}"
+        # Final names are as unique as their draft, for which the kernel was asked for random bits once.
+        name = f"{(draft.int + number) % (1 << 128):032x}"
+        return DraftFile(path, name, wanted, self.detector, hashing=self._settings.hashing)
 
     def keep(self, files: Iterable[DraftFile], section: Section, moment: datetime) -> tuple[KeptFile, ...]:
         """fsync, rename, fsync the folder: after this a power cut loses nothing (promise 1).

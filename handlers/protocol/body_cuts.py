@@ -1,29 +1,21 @@
-"""Takes a multipart body apart into its files' contents and the bytes around them, whatever its chunks. Pure.
+"""Takes a multipart body apart into its files' contents and the heads of its parts, whatever its chunks. Pure.
 
-The parser looks as far ahead as its input goes. How TCP cut a body would decide whether it sees a bare line feed
-among headers or a header line one byte too long. So it gets what stands around the contents, one header line at a
-time; and contents, which are nearly all of a body, are found here in one pass and never copied.
+The parser looks as far ahead as its input goes: how TCP cut a body would decide what it sees of a broken one. So it
+gets the head of each part whole, from the delimiter to the empty line, or not at all; and contents, which are nearly
+all of a body, are found here in one pass and never copied.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from storage.domain.errors import MalformedBody
 
 _CRLF = b"\r\n"
-
-
-class _Place(Enum):
-    """What the next byte belongs to."""
-
-    BODY = auto()
-    CONTENT = auto()
-    DELIMITER_END = auto()
-    HEADERS = auto()
-    EPILOGUE = auto()
+_EMPTY_LINE = b"\r\n\r\n"
+_CLOSING = b"--"
+"""What follows the last delimiter in the place of a line end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,49 +26,50 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
-class Markup:
-    """Bytes for the parser: a delimiter, the two bytes that end one, a header line or some of it."""
+class Head:
+    """A delimiter with all that stands between it and the content after it, or the closing one."""
 
     data: bytes
 
 
 class BodyCuts:
-    """Cut chunks in order; say `content_begins` when the markup that ended a part's headers has been parsed."""
+    """Cut chunks in order; say `content_begins` when the head of a part has been parsed."""
 
-    def __init__(self, boundary: bytes, header_bytes: int) -> None:
-        """`header_bytes`: how long one header line may be, without its line end. The first chunk begins with the
-        whole first boundary."""
+    def __init__(self, boundary: bytes, header_bytes: int, headers: int) -> None:
+        """`header_bytes`: how long one header line may be, without its line end; `headers`: how many of them a part
+        may have. The first chunk begins with the whole first boundary."""
         self._delimiter = _CRLF + b"--" + boundary
         self._header_bytes = header_bytes
-        self._place = _Place.BODY
+        self._head_bytes = (headers + 1) * (header_bytes + len(_CRLF))
+        self._prefix_bytes = len(self._delimiter) - len(_CRLF)
+        """Of the delimiter that comes next: a body begins as a line does, so its first one has no line end."""
+        self._in_content = self._is_over = False
         self._held = b""
-        """The end of the last chunk that may be the beginning of a delimiter."""
+        """The end of the last chunk: what may be the beginning of a delimiter, or is that of a head."""
         self._delimiter_at = -1
         """Where the next delimiter of this chunk begins; the end of a chunk without one, -1 if nobody looked."""
-        self._end_bytes = 0
-        self._line_bytes = 0
         self._stops: list[int] = []
 
-    def pieces(self, chunk: bytes) -> Iterator[Content | Markup]:
+    def pieces(self, chunk: bytes) -> Iterator[Content | Head]:
         """`chunk` up to the end of the form, in order. Deal with each piece before asking for the next one. Raises
-        MalformedBody for a header line that is too long."""
+        MalformedBody for a head that is too long or has a bare line feed."""
         if self._held:
             chunk, self._held = self._held + chunk, b""
-        start = 0
-        self._delimiter_at = -1
-        while start < len(chunk) and self._place is not _Place.EPILOGUE:
-            if self._place is _Place.CONTENT and (end := self._content_end(chunk, start)) > start:
+        start, self._delimiter_at = 0, -1
+        while start < len(chunk) and not self._is_over:
+            if self._in_content and (end := self._content_end(chunk, start)) > start:
                 yield Content(memoryview(chunk)[start:end])
-            elif self._held:
+            elif self._held or not (end := self._head_end(chunk, start)):
                 return
             else:
-                end = self._markup_end(chunk, start)
-                yield Markup(chunk[start:end])
+                self._in_content = False
+                yield Head(chunk[start:end])
             start = end
 
     def content_begins(self, *stops: int) -> None:
-        """A part's headers are over. A piece ends wherever one of `stops`, in bytes of its content, is reached."""
-        self._place = _Place.CONTENT
+        """A part's head is over. A piece ends wherever one of `stops`, in bytes of its content, is reached."""
+        self._in_content = True
+        self._prefix_bytes = len(self._delimiter)
         self._stops = sorted(stop for stop in stops if stop > 0)
 
     def _content_end(self, chunk: bytes, start: int) -> int:
@@ -101,30 +94,29 @@ class BodyCuts:
         self._held = chunk[begin:]
         return begin
 
-    def _markup_end(self, chunk: bytes, start: int) -> int:
-        match self._place:
-            case _Place.DELIMITER_END:
-                return self._delimiter_end(chunk, start)
-            case _Place.HEADERS:
-                return self._line_end(chunk, start)
-            case place:
-                self._place, self._end_bytes = _Place.DELIMITER_END, 0
-                return start + len(self._delimiter) - (len(_CRLF) if place is _Place.BODY else 0)
+    def _head_end(self, chunk: bytes, start: int) -> int:
+        """After the empty line of the head at `start`, or after the closing delimiter; 0, and the head is held, if
+        more of it must come."""
+        after = start + self._prefix_bytes
+        following = chunk[after : after + len(_CRLF)]
+        if following == _CLOSING:
+            self._is_over = True
+            return after + len(_CLOSING)
+        if len(following) == len(_CRLF) and following != _CRLF:
+            return after + len(_CRLF)  # the parser refuses it
+        end = chunk.find(_EMPTY_LINE, after, after + self._head_bytes)
+        self._check_lines(chunk[after : end if end >= 0 else after + self._head_bytes])
+        if end >= 0:
+            return end + len(_EMPTY_LINE)
+        if len(chunk) - after >= self._head_bytes:
+            raise MalformedBody("a part has too many headers")
+        self._held = chunk[start:]
+        return 0
 
-    def _delimiter_end(self, chunk: bytes, start: int) -> int:
-        """After the two bytes that say what follows; the parser refuses any but CRLF and `--`."""
-        end = min(len(chunk), start + len(_CRLF) - self._end_bytes)
-        self._end_bytes += end - start
-        if self._end_bytes == len(_CRLF):
-            self._place = _Place.EPILOGUE if chunk[end - 1] == ord("-") else _Place.HEADERS
-        return end
-
-    def _line_end(self, chunk: bytes, start: int) -> int:
-        end = chunk.find(b"\n", start) + 1
-        self._line_bytes += (end or len(chunk)) - start
-        line_end_bytes = 2 if end else 1  # a line under way may end in the CR of its line end
-        if self._line_bytes > self._header_bytes + line_end_bytes:
-            raise MalformedBody("a part's header line is too long")
-        if end:
-            self._line_bytes = 0
-        return end or len(chunk)
+    def _check_lines(self, lines: bytes) -> None:
+        """Lines of a head, the last one perhaps not whole; a CR at its end may be half of its line end."""
+        for line in lines.split(_CRLF):
+            if len(line.removesuffix(b"\r")) > self._header_bytes:
+                raise MalformedBody("a part's header line is too long")
+            if b"\n" in line:
+                raise MalformedBody("a part's header has a bare line feed")

@@ -87,7 +87,7 @@ class MultipartStream:
             header_charset=_HEADER_CHARSET,
         )
         self._dash_boundary = b"--" + boundary.encode()
-        self._cuts = BodyCuts(boundary.encode(), limits.header_bytes)
+        self._cuts = BodyCuts(boundary.encode(), limits.header_bytes, limits.headers)
         self._opening: bytes | None = b""
         self._content_head = b""
         self._is_counted = False
@@ -120,9 +120,9 @@ class MultipartStream:
         self._opening = opening if place < 0 else None
         return b"" if place < 0 else opening[place:]
 
-    def _parse(self, markup: bytes) -> Iterator[PartEvent]:
+    def _parse(self, data: bytes) -> Iterator[PartEvent]:
         try:
-            for event in self._parser.parse(markup):
+            for event in self._parser.parse(data):
                 if event is None:
                     yield _ENDED
                 elif isinstance(event, MultipartSegment):
