@@ -1,8 +1,8 @@
 """Takes a multipart body apart into its files' contents and the heads of its parts, whatever its chunks. Pure.
 
 The parser looks as far ahead as its input goes: how TCP cut a body would decide what it sees of a broken one. So it
-gets the head of each part whole, from the delimiter to the empty line, or not at all; and contents, which are nearly
-all of a body, are found here in one pass and never copied.
+gets the head of each part whole, from the delimiter to the empty line, or not at all; and contents, which are most
+of a body, are found here in one pass and never copied.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def test_refuses_a_part_with_two_content_dispositions_because_readers_differ_on_
 
 @pytest.mark.parametrize("place", [b"", FIELD + b"\r\n", FIELD + b"\r\nContent-Type: text/plain\r\n"])
 def test_refuses_a_bare_line_feed_before_a_header(place: bytes) -> None:
-    refuse(frame([place + b"\n" + b"X-A: b\r\n" + FIELD + b"\r\n\r\nvalue"]), "line break")
+    refuse(frame([place + b"\n" + b"X-A: b\r\n" + FIELD + b"\r\n\r\nvalue"]), "line feed")
 
 
 def test_counts_the_padding_of_a_header_line_against_its_limit() -> None:
