@@ -105,8 +105,9 @@ class BodyHandler(BaseHandler):
                 await self.admit()
         except Exception as error:
             self._refuse(error)
-            if self._expects_continue():
-                await self._answer()  # so that the body is never sent
+            if self._expects_continue() and self._has_body:
+                del self.request.headers["Expect"]  # or Tornado asks for the body
+                await self._answer_early()
         else:
             self._advance(Event.ADMIT)
         if self._has_body and self.phase not in ENDED:
@@ -228,7 +229,8 @@ class BodyHandler(BaseHandler):
         ):
             self._answer_early_soon("answer before the body is over")
         elif self.phase is Phase.LINGERING and now - self._answered_at > self._limits.linger_seconds:
-            self.finish()  # Tornado closes the connection, as the body is not over
+            self.finish()
+            self._connection.close()  # Tornado would wait until the answer is taken, perhaps for ever
         if self.phase in {Phase.RECEIVING, Phase.REFUSED, Phase.LINGERING}:
             self._timer = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._watch)
 
@@ -275,10 +277,11 @@ class BodyHandler(BaseHandler):
 
     async def _answer(self) -> None:
         """Say why the request was refused, unless that was said, once nothing of it is left; then close."""
+        await self._all_released()
         if self.phase is Phase.REFUSED:
-            await self._write_refusal()
+            self._write_refusal()
         if self.phase not in ENDED:
-            await self.finish()
+            await self._sent(self.finish())
             if self._has_body or self.application.stopping:
                 self._connection.close()  # Tornado would keep what was said to close
 
@@ -289,17 +292,28 @@ class BodyHandler(BaseHandler):
     async def _answer_early(self) -> None:
         """Answer with the rest of the body unread, and read on for a while: closed at once, a connection with
         unread bytes is reset, and a reset can overtake the answer on its way (RFC 9112, 9.6)."""
+        await self._all_released()
         if self.phase is not Phase.REFUSED:
-            return
+            return  # while we waited, the body's end or the peer's came
         self._advance(Event.ANSWER_EARLY)
         self._answered_at = time.monotonic()
-        await self._write_refusal()
-        with contextlib.suppress(StreamClosedError, OSError):
-            await self.flush()
-            self._connection.stream.socket.shutdown(socket.SHUT_WR)
+        self._write_refusal()
+        await self._sent(self.flush())
+        stream = self._connection.stream
+        if not stream.closed():
+            with contextlib.suppress(OSError):  # ENOTCONN: reset, which Tornado has yet to notice
+                stream.socket.shutdown(socket.SHUT_WR)
 
-    async def _write_refusal(self) -> None:
+    async def _sent(self, answer: Awaitable[None]) -> None:
+        """Wait until the kernel has taken `answer`: not for ever, if the peer reads nothing, nor if it is gone."""
+        with contextlib.suppress(StreamClosedError, TimeoutError):
+            async with asyncio.timeout(self._limits.linger_seconds):
+                await answer
+
+    async def _all_released(self) -> None:
         await asyncio.shield(self._release())
+
+    def _write_refusal(self) -> None:
         if self.refusal is not None:
             if self._has_body or self.application.stopping:
                 self.set_header("Connection", "close")

@@ -13,6 +13,7 @@ from server.settings import Settings
 from storage.domain.people import Role
 from tests.conftest import Tokens
 from tests.handlers.kept import Kept
+from tests.handlers.refused_uploads import RefusedUploads
 from tests.handlers.reviews import Cast
 
 CLIENT_SECONDS = 20.0
@@ -41,3 +42,8 @@ def cast(tokens: Tokens) -> Cast:
         colleague=tokens.header("8", Role.REVIEWER),
         admin=tokens.header("1", Role.ADMIN, "Head"),
     )
+
+
+@pytest.fixture
+def refused(base_url: str, client: httpx.AsyncClient, cast: Cast) -> RefusedUploads:
+    return RefusedUploads(base_url, client, cast)

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import io
 import socket
-from collections.abc import AsyncIterator, Mapping
+import struct
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,6 +17,8 @@ import httpx
 WAIT_SECONDS = 10.0
 """How long anything that should come is waited for; nothing takes so long but a failure."""
 _WITHOUT_BODY = {204, 304}
+
+Result = TypeVar("Result")
 
 
 class Wire:
@@ -70,6 +73,11 @@ class Wire:
         """Go without a word, as a phone out of reach and its network do."""
         self._writer.transport.abort()
 
+    def reset(self) -> None:
+        """Go with a reset, as a browser does whose page is left."""
+        reset_on_close(self._writer.get_extra_info("socket"))
+        self.abort()
+
 
 @asynccontextmanager
 async def connect(base_url: str, *, receive_buffer_bytes: int | None = None) -> AsyncIterator[Wire]:
@@ -91,16 +99,35 @@ async def connect(base_url: str, *, receive_buffer_bytes: int | None = None) -> 
         await wire.close()
 
 
+async def on_a_socket(base_url: str, client: Callable[[socket.socket], Result]) -> Result:
+    """What `client` returns: it has a connection of its own and a thread to block in."""
+
+    def run() -> Result:
+        with socket.create_connection(_address(base_url), WAIT_SECONDS) as connection:
+            return client(connection)
+
+    return await asyncio.to_thread(run)
+
+
 async def write_then_read(base_url: str, request: bytes) -> httpx.Response:
     """What a simple client sees that looks for an answer only after its whole request is written."""
 
-    def exchange() -> httpx.Response:
-        with socket.create_connection(_address(base_url), WAIT_SECONDS) as connection:
-            connection.sendall(request)
-            with connection.makefile("rb") as answer:
-                return read_answer(answer)
+    def exchange(connection: socket.socket) -> httpx.Response:
+        connection.sendall(request)
+        return next_answer(connection)
 
-    return await asyncio.to_thread(exchange)
+    return await on_a_socket(base_url, exchange)
+
+
+def next_answer(connection: socket.socket) -> httpx.Response:
+    """Blocks until it is there; the last one that is read from `connection`."""
+    with connection.makefile("rb") as answer:
+        return read_answer(answer)
+
+
+def reset_on_close(connection: socket.socket) -> None:
+    """See socket(7), SO_LINGER: on, and for no time at all."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def read_answer(source: BinaryIO) -> httpx.Response:
