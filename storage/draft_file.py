@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 from storage.domain.errors import ServiceError, UnsupportedMedia
@@ -13,6 +14,8 @@ from storage.media_type import HEAD_BYTES, MediaTypeDetector
 
 FILE_MODE = 0o640
 """Others on the machine have no business with students' answers; a backup group may read them."""
+_FRESH_SECONDS = 30.0
+"""A file that was complete so lately need not be touched to look young."""
 
 
 class DraftFile:
@@ -32,6 +35,7 @@ class DraftFile:
         self._hash = hashlib.sha256() if hashing else None
         self._size_bytes = 0
         self._is_complete = False
+        self._completed_at = 0.0
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
 
     @property
@@ -53,6 +57,7 @@ class DraftFile:
         if self._format is None:
             self._append(self._decide())
         self._is_complete = True
+        self._completed_at = time.monotonic()
         self._close()  # twenty photos a form must not hold twenty descriptors until its end
 
     def new_path(self, folder: Path) -> str:
@@ -60,8 +65,10 @@ class DraftFile:
         return str(folder / f"{self._name}.{self._require_format().extension}")
 
     def move_to(self, root: Path, path: str, *, fsync: bool) -> KeptFile:
-        # The sweep goes by this time; an upload may have taken longer than a draft may lie about.
-        os.utime(self._path)
+        if time.monotonic() - self._completed_at > _FRESH_SECONDS:
+            os.utime(
+                self._path
+            )  # the sweep goes by this; an upload may take longer than a draft may lie about
         if fsync:
             fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             try:

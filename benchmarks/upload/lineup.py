@@ -122,11 +122,16 @@ class Running:
 def line_up(installed: Installed) -> list[Server]:
     """All that can run on this machine, ours first."""
     python = str(installed.python)
+
+    def aiohttp(_: Spot) -> list[str]:
+        return [python, str(PEER_SOURCES / "aiohttp_app.py")]
+
     servers = [
         Server("ours", "ours, like for like", _our_command, _like_for_like(), is_ours=True),
         Server("ours-safe", "ours, all promises", _our_command, {}, is_ours=True),
         Server("fastapi", "FastAPI + uvicorn", lambda spot: [python, *_uvicorn(spot)], {}),
-        Server("aiohttp", "aiohttp", lambda _: [python, str(PEER_SOURCES / "aiohttp_app.py")], {}),
+        Server("aiohttp", "aiohttp, as documented", aiohttp, {"BENCH_CHUNK_BYTES": str(8 << 10)}),
+        Server("aiohttp-1m", "aiohttp, 1 MiB chunks", aiohttp, {"BENCH_CHUNK_BYTES": str(1 << 20)}),
         Server("django", "Django + gunicorn", lambda spot: [python, *_gunicorn(spot)], {}),
     ]
     if (app := installed.express) is not None:

@@ -33,7 +33,7 @@ UPLOADED = "Speaking test muvaffaqiyatli yuklandi. Admin tomonidan tekshiriladi.
 
 def iso(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and `Z`."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 @dataclass(frozen=True, slots=True)
