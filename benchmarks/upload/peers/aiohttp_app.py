@@ -1,6 +1,6 @@
 """The aiohttp peer: `request.multipart()` read in chunks straight into the file's place, written on the event loop.
 
-In chunks of 8 KiB it is what aiohttp's documentation shows; in chunks of 1 MiB, with a read buffer of that size, it is
+In chunks of 8 KiB it is what its documentation shows; in chunks of 1 MiB, with a read buffer of that size, it is
 the fastest that was tried, and everything else waits while it writes.
 """
 
