@@ -53,6 +53,8 @@ OTHERS: dict[str, tuple[str, object]] = {
     "media.sweep_seconds": ("10", 10.0),
     "media.reserve_bytes": ("0", 0),
     "media.fsync": ("false", False),
+    "media.hashing": ("false", False),
+    "limits.boundary_chars": ("60", 60),
     "submissions.resubmission": ("replace_pending", "replace_pending"),
     "cors.allowed_origins": ('["https://a.uz", "https://b.uz:8443"]', ("https://a.uz", "https://b.uz:8443")),
     "catalogue.enforce": ("true", True),
