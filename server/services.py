@@ -22,6 +22,7 @@ from storage.catalogue import Catalogue
 from storage.change_feed import ChangeFeed
 from storage.database import Database
 from storage.domain import clock
+from storage.draft_file import FileSettings
 from storage.media_type import MediaTypeDetector
 from storage.media_vault import MediaVault, VaultSettings
 from storage.review_desk import ReviewDesk
@@ -113,8 +114,8 @@ def connect(settings: Settings, mongo_uri: str) -> Database:
 
 def build_vault(settings: Settings) -> MediaVault:
     media = settings.media
-    wanted = VaultSettings(media.root, media.reserve_bytes, media.fsync, media.hashing)
-    return MediaVault(wanted, MediaTypeDetector())
+    files = FileSettings(fsync=media.fsync, hashing=media.hashing)
+    return MediaVault(VaultSettings(media.root, media.reserve_bytes, files), MediaTypeDetector())
 
 
 def _intake_rules(settings: Settings) -> IntakeRules:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from storage.domain.errors import ServiceError, UnsupportedMedia
@@ -18,13 +19,22 @@ _FRESH_SECONDS = 30.0
 """A file that was complete so lately need not be touched to look young."""
 
 
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """`media.fsync` and `media.hashing` of config.yaml."""
+
+    fsync: bool = True
+    hashing: bool = True
+
+
 class DraftFile:
     """Write, complete, then move or remove. Raises OSError, and UnsupportedMedia naming the field."""
 
     def __init__(
-        self, path: Path, name: str, wanted: OpenFile, detector: MediaTypeDetector, *, hashing: bool
+        self, path: Path, name: str, wanted: OpenFile, detector: MediaTypeDetector, settings: FileSettings
     ) -> None:
         """`path`: where it lies until it is kept; `name`: what it is called then, without its extension."""
+        self._settings = settings
         self._path = path
         self._name = name
         self._field = wanted.field
@@ -32,7 +42,7 @@ class DraftFile:
         self._detector = detector
         self._head = b""
         self._format: MediaFormat | None = None
-        self._hash = hashlib.sha256() if hashing else None
+        self._hash = hashlib.sha256() if settings.hashing else None
         self._size_bytes = 0
         self._is_complete = False
         self._completed_at = 0.0
@@ -56,6 +66,9 @@ class DraftFile:
     def complete(self) -> None:
         if self._format is None:
             self._append(self._decide())
+        if self._settings.fsync:
+            # As soon as it is whole: the disk works while the rest of the upload comes.
+            os.fsync(self._fd)
         self._is_complete = True
         self._completed_at = time.monotonic()
         self._close()  # twenty photos a form must not hold twenty descriptors until its end
@@ -64,17 +77,12 @@ class DraftFile:
         """Its final name in `folder`."""
         return str(folder / f"{self._name}.{self._require_format().extension}")
 
-    def move_to(self, root: Path, path: str, *, fsync: bool) -> KeptFile:
+    def move_to(self, root: Path, path: str) -> KeptFile:
+        """Give it its final name, which is not on the disk before its folder is."""
         if time.monotonic() - self._completed_at > _FRESH_SECONDS:
             os.utime(
                 self._path
             )  # the sweep goes by this; an upload may take longer than a draft may lie about
-        if fsync:
-            fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
         self._path.rename(root / path)
         digest = self._hash.hexdigest() if self._hash else ""
         return KeptFile(self._field, path, self._require_format().media_type, self._size_bytes, digest)

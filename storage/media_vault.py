@@ -11,12 +11,13 @@ import errno
 import fcntl
 import os
 import shutil
+import threading
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -27,7 +28,7 @@ import structlog
 from storage.domain.errors import StorageFull, Unavailable
 from storage.domain.file_operations import KeptFile, OpenFile
 from storage.domain.submission import Section
-from storage.draft_file import FILE_MODE, DraftFile
+from storage.draft_file import FILE_MODE, DraftFile, FileSettings
 from storage.media_tree import DRAFTS, LOCK, day_folder, is_abandoned, untouched
 from storage.media_type import MediaTypeDetector
 
@@ -37,6 +38,9 @@ T = TypeVar("T")
 _FOLDER_MODE = 0o750
 _DISK_THREADS = 8
 """Enough to keep a disk's queue filled while some jobs wait in fsync; each upload has at most one job."""
+_DISK_NICENESS = 5
+"""Where threads that hash are more than cores, a request of a few microseconds waited for 50 ms behind them; giving
+way costs them nothing that could be measured."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _SWEEP_BATCH = 500
 _MAX_RESERVE_BYTES = 1 << 30
@@ -48,8 +52,7 @@ class VaultSettings:
 
     root: Path
     reserve_bytes: int | None
-    fsync: bool = True
-    hashing: bool = True
+    files: FileSettings = field(default_factory=FileSettings)
 
 
 class MediaVault:
@@ -63,14 +66,14 @@ class MediaVault:
         self._durable_folders: set[Path] = set()
         self._in_hand: set[str] = set()
         """Kept, or just being renamed, and not settled: no sweep takes these, however long MongoDB hangs."""
-        self._threads = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="disk")
+        self._threads = ThreadPoolExecutor(_DISK_THREADS, thread_name_prefix="disk", initializer=_give_way)
         self.detector = detector
 
     def open(self) -> None:
         """Make and lock this process's draft folder, and remove those of processes that died."""
         everyone = self._drafts.parent
         everyone.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-        if self._settings.fsync:
+        if self._settings.files.fsync:
             _fsync_folder(self._root.parent)  # the root may have been made just now
         # One at a time, or a folder just made could be taken for one whose process is gone.
         with (everyone / LOCK).open("w") as one_at_a_time:
@@ -156,10 +159,11 @@ class MediaVault:
         path = self._drafts / f"{draft.hex}.{number}"
         # Final names are as unique as their draft, for which the kernel was asked for random bits once.
         name = f"{(draft.int + number) % (1 << 128):032x}"
-        return DraftFile(path, name, wanted, self.detector, hashing=self._settings.hashing)
+        return DraftFile(path, name, wanted, self.detector, self._settings.files)
 
     def keep(self, files: Iterable[DraftFile], section: Section, moment: datetime) -> tuple[KeptFile, ...]:
-        """fsync, rename, fsync the folder: after this a power cut loses nothing (promise 1).
+        """Rename the files, which are on the disk, then fsync the folder: after this a power cut loses nothing
+        (promise 1).
 
         The files are in hand from before they have their names until `settled`.
         """
@@ -170,8 +174,8 @@ class MediaVault:
         kept: list[KeptFile] = []
         try:
             for path, file in names.items():
-                kept.append(file.move_to(self._root, path, fsync=self._settings.fsync))
-            if self._settings.fsync:
+                kept.append(file.move_to(self._root, path))
+            if self._settings.files.fsync:
                 _fsync_folder(self._root / folder)
         except OSError:
             self.settled(names)  # first: what cannot be removed here falls to the sweep
@@ -193,9 +197,15 @@ class MediaVault:
                 # Perhaps just made by another thread, or process, that has not come to its fsync yet.
                 if current in self._durable_folders:
                     continue
-            if self._settings.fsync:
+            if self._settings.files.fsync:
                 _fsync_folder(parent)
             self._durable_folders.add(current)
+
+
+def _give_way() -> None:
+    """Let the event loop's thread go first. On Linux a niceness is a thread's own (setpriority(2))."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _DISK_NICENESS)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,8 +36,11 @@ def die(*_: Any, **__: Any) -> None:
 
 
 def die_before_the_first_fsync() -> None:
-    """A file's fsync is the first thing that moving it does."""
-    patch.object(DraftFile, "move_to", die).start()
+    patch("os.fsync", lambda fd: die() if _is_of_a_draft(fd) else _fsync(fd)).start()
+
+
+def _is_of_a_draft(fd: int) -> bool:
+    return ".drafts" in Path(f"/proc/self/fd/{fd}").readlink().parts
 
 
 def die_between_renames() -> None:
@@ -96,11 +98,11 @@ def hang_mongod_before_the_insert() -> None:
 
 
 def fail_a_files_fsync() -> None:
-    """EIO, once, for an upload's second file: its first is under its final name by then."""
+    """EIO, once, for an upload's second file."""
     seen: list[int] = []
 
     def fsync(fd: int) -> None:
-        if stat.S_ISREG(os.fstat(fd).st_mode):
+        if _is_of_a_draft(fd):
             seen.append(fd)
             if len(seen) == 2:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))

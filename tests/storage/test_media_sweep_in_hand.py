@@ -84,8 +84,8 @@ async def test_takes_no_file_that_is_just_getting_its_name(
     async def kept_and_old() -> list[str]:
         return [path for batch in [b async for b in vault.old_files(OLD_AT_ONCE)] for path in batch]
 
-    def watched(file: DraftFile, root: Path, path: str, *, fsync: bool) -> KeptFile:
-        moved = move_to(file, root, path, fsync=fsync)
+    def watched(file: DraftFile, root: Path, path: str) -> KeptFile:
+        moved = move_to(file, root, path)
         old = asyncio.run_coroutine_threadsafe(kept_and_old(), loop).result()
         seen.append((len(kept_on_disk(media_root)), [path for path in old if not path.startswith(".")]))
         return moved

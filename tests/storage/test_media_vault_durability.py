@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.domain.submission import Section
+from storage.draft_file import FileSettings
 from storage.media_type import MediaTypeDetector
 from storage.media_vault import MediaVault, VaultSettings
 from tests.storage.uploads import kept_on_disk, writing_draft
@@ -71,7 +72,7 @@ async def test_a_new_folder_is_on_disk_before_a_file_is_put_into_it(
 async def test_syncs_nothing_where_the_operator_said_so(
     media_root: Path, detector: MediaTypeDetector, synced: list[Synced]
 ) -> None:
-    vault = MediaVault(VaultSettings(media_root, reserve_bytes=0, fsync=False), detector)
+    vault = MediaVault(VaultSettings(media_root, reserve_bytes=0, files=FileSettings(fsync=False)), detector)
     vault.open()
     kept = await writing_draft(vault).keep(Section.WRITING, SUBMITTED)
     assert synced == []
