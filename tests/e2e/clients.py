@@ -22,8 +22,12 @@ class Heard:
 
     channel: str
     type: str
-    submission: Json
+    data: Json
     offset: int
+
+    @property
+    def submission(self) -> Json:
+        return dict(self.data.get("submission", {}))
 
 
 class SdkClient:
@@ -56,7 +60,7 @@ class SdkClient:
             return [
                 heard
                 for heard in self.heard
-                if (heard.type, heard.submission["id"]) == (event, submission_id)
+                if (heard.type, heard.submission.get("id")) == (event, submission_id)
                 and channel in {None, heard.channel}
             ]
 
@@ -126,4 +130,4 @@ class _SubscriptionEvents(SubscriptionEventHandler):  # type: ignore[misc]  # th
 
 
 def _heard(channel: str, pub: Any) -> Heard:
-    return Heard(channel, pub.data["type"], pub.data["submission"], pub.offset)
+    return Heard(channel, pub.data["type"], pub.data, pub.offset)
