@@ -104,7 +104,7 @@ class Application(TornadoApplication):
         status = handler.get_status()
         route = type(handler).__name__
         method = request.method if request.method in handler.SUPPORTED_METHODS else "other"
-        self.services.metrics.requests.labels(method, route, str(status)).observe(seconds)
+        self.services.metrics.answered(method or "other", route, status, seconds)
         access_log.info(
             "request",
             method=request.method,

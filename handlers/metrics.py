@@ -20,6 +20,8 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        self._by_answer: dict[tuple[str, str, int], Histogram] = {}
+        """`labels` takes a lock and makes a tuple of strings each time."""
         self.uploads = Counter(
             "turantalim_uploads",
             "Uploads by how they ended: created, refused, aborted or failed",
@@ -36,6 +38,14 @@ class Metrics:
         self.publications = Counter(
             "turantalim_publications", "Publications sent, by type", ["type"], registry=self._registry
         )
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        known = self._by_answer.get((method, route, status))
+        if known is None:
+            known = self.requests.labels(method, route, str(status))
+            self._by_answer[method, route, status] = known
+        known.observe(seconds)
 
     def exposition(self) -> bytes:
         return generate_latest(self._registry)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -104,7 +104,9 @@ class Draft:
             for file in self._files:
                 every.callback(file.remove)
 
-    def _carry_out(self, operations: Iterable[FileOperation]) -> None:
+    def _carry_out(self, operations: Sequence[FileOperation]) -> None:
+        if any(isinstance(operation, OpenFile) for operation in operations):
+            self._vault.check_room()  # before a file is begun; what is begun may end
         for operation in operations:
             match operation:
                 case OpenFile():

@@ -33,6 +33,9 @@ _PARAMETER = re.compile(
 does not know `filename*=UTF-8''photo.jpg` (RFC 8187; older urllib3 sends it), and reads what should have been in
 quotes up to the first character that makes it so."""
 
+_USUAL = re.compile(r'form-data; name="[^"\\]*"(; filename="[^"\\]*")?')
+"""What browsers and curl send: every parameter in quotes, nothing to look at twice."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartStarted:
@@ -154,8 +157,7 @@ def _started(segment: MultipartSegment) -> PartStarted:
     dispositions = [value for name, value in segment.headerlist if name == "Content-Disposition"]
     if len(dispositions) > 1:
         raise MalformedBody("a part has two Content-Disposition headers")
-    matches = [match for match in _PARAMETER.finditer(dispositions[0]) if match["key"]]
-    bare = {match["key"].lower(): match["value"].strip() for match in matches}
+    bare = {} if _USUAL.fullmatch(dispositions[0]) else _bare_parameters(dispositions[0])
     if not segment.name or bare.get("name") not in {None, "", segment.name}:
         raise MalformedBody("a part has no name, or one that needs quotes")
     try:
@@ -163,6 +165,12 @@ def _started(segment: MultipartSegment) -> PartStarted:
     except UnicodeDecodeError:
         raise MalformedBody("a part's name is not UTF-8") from None
     return PartStarted(name, _filename(segment.filename, bare))
+
+
+def _bare_parameters(disposition: str) -> dict[str, str]:
+    """The parameters that are not in quotes."""
+    matches = [match for match in _PARAMETER.finditer(disposition) if match["key"]]
+    return {match["key"].lower(): match["value"].strip() for match in matches}
 
 
 def _filename(quoted: str | None, bare: Mapping[str, str]) -> str | None:
