@@ -123,6 +123,8 @@ class BaseHandler(RequestHandler):
     application: Application
     access: ClassVar[Collection[Role]] = frozenset()
     public: ClassVar[bool] = False
+    serves_to_the_end: ClassVar[bool] = False
+    """Also while the server stops and only lets the uploads in flight finish."""
     _principal: Principal | None = None
 
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:

@@ -17,6 +17,7 @@ class HealthHandler(SmallBodyHandler):
     """GET /healthz: 200 while the process lives."""
 
     public = True
+    serves_to_the_end = True
 
     def get(self) -> None:
         self.write_json({"status": "ok"})
@@ -50,6 +51,7 @@ class MetricsHandler(SmallBodyHandler):
     """GET /metrics, in the Prometheus text format."""
 
     public = True
+    serves_to_the_end = True
 
     def get(self) -> None:
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)

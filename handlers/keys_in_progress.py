@@ -56,6 +56,8 @@ class KeysInProgress:
             waiting = loop.create_future()
             self._waiting.setdefault(name, []).append(waiting)
             await asyncio.wait([waiting], timeout=_LOOK_SECONDS)
+            if not waiting.done():
+                self._waiting[name].remove(waiting)
 
     def _has_earlier(self, name: Name, upload: KeyedUpload) -> bool:
         for other in self._uploads.get(name, []):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from handlers.protocol.idempotency_key import read_key
 from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import NotFound
 from storage.domain.people import STUDENTS
@@ -15,10 +14,8 @@ class ReceiptHandler(SmallBodyHandler):
     access = STUDENTS
 
     async def get(self, key: str) -> None:
-        named = read_key(key)
-        student = self.principal.person
-        submission = await self.services.submissions.find_by_key(student.id, named) if named else None
-        receipt = submission.receipt(named) if submission and named else None
+        submission = await self.services.submissions.find_by_key(self.principal.person.id, key)
+        receipt = submission.receipt(key) if submission else None
         if submission is None or receipt is None:
             raise NotFound
         self.write_json(self.representations.created(acknowledged(submission, receipt)))

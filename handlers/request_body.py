@@ -149,7 +149,7 @@ class BodyHandler(BaseHandler):
 
     def _check_serving(self) -> None:
         """A connection kept alive may bring new requests while the server lets the old ones finish."""
-        if self.application.stopping:
+        if self.application.stopping and not self.serves_to_the_end:
             raise Unavailable
 
     def _expects_continue(self) -> bool:

@@ -48,6 +48,7 @@ class UploadHandler(BodyHandler):
     _first: Submission | None = None
     """The submission that has the 201 under our key, if there is one."""
     _submission_id: int | None = None
+    _pinned_bytes = 0
 
     async def admit(self) -> None:
         headers, services = self.request.headers, self.services
@@ -83,7 +84,10 @@ class UploadHandler(BodyHandler):
                     receiver.add(operation)
         except (InvalidRequest, TooLarge) as error:
             return self._refuse_after_contents(receiver, self._or_reused(error))
-        if receiver.pending_bytes >= BATCH_BYTES or self._progress.is_due():
+        # What is pending are views: they keep the chunks they came in, heads and texts included.
+        self._pinned_bytes = self._pinned_bytes + len(chunk) if receiver.pending_bytes else 0
+        if self._pinned_bytes >= BATCH_BYTES or self._progress.is_due():
+            self._pinned_bytes = 0
             return self._flush(receiver)
         return None
 
@@ -130,7 +134,7 @@ class UploadHandler(BodyHandler):
         log.info(
             "upload ended",
             outcome=outcome,
-            status=self.get_status(),
+            status=None if outcome == "aborted" else self.get_status(),
             cause=self.refusal.code if self.refusal else None,
             submission=self._submission_id,
             section=self.section,

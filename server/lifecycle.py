@@ -143,6 +143,8 @@ async def _sweep_regularly(settings: Settings, built: Built) -> None:
             await sweep.run()
         except ServiceError as error:
             log.warning("sweep put off", cause=error.code)
+        except Exception:
+            log.exception("sweep failed, trying again")
         await asyncio.sleep(settings.media.sweep_seconds)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import sys
@@ -24,7 +25,10 @@ _NOISY = ("pymongo", "asyncio", "tornado.access")
 
 
 def _as_json(line: dict[str, Any], **_: Any) -> str:
-    return orjson.dumps(line, default=str).decode()
+    try:
+        return orjson.dumps(line, default=str).decode()
+    except TypeError:  # half a character in a file's name, a number of more than 64 bits
+        return json.dumps(line, default=str)
 
 
 def configure_logs(settings: Logs) -> None:

@@ -88,16 +88,16 @@ class ChangeFeed:
         token: Mapping[str, Any] | None = None
         while True:
             try:
-                async for raw in self._database.changes(
-                    SUBMISSIONS, _HEARD, after=token, since=self._followed
-                ):
-                    try:
-                        await self._deliver(raw)
-                    except Unavailable:
-                        raise
-                    except Exception as error:
-                        self._skip(raw, error)
-                    self._followed, token = raw.offset, raw.token
+                changes = self._database.changes(SUBMISSIONS, _HEARD, after=token, since=self._followed)
+                async with contextlib.aclosing(changes):
+                    async for raw in changes:
+                        try:
+                            await self._deliver(raw)
+                        except Unavailable:
+                            raise
+                        except Exception as error:
+                            self._skip(raw, error)
+                        self._followed, token = raw.offset, raw.token
             except PositionLost:
                 log.error("change stream position lost", position=self._followed)
                 token = None

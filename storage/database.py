@@ -5,9 +5,10 @@ Motor is in maintenance upstream; whoever replaces it starts, and ends, here.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,6 @@ __all__ = [
     "await_primary",
     "cause_of",
     "check_uri",
-    "insert_each",
     "rename_member",
     "unavailable_while_down",
 ]
@@ -61,6 +61,7 @@ _AWAIT_MS = 500
 """How long MongoDB may wait for an event before it says that there is none."""
 _ALREADY_INITIALIZED = 23
 _DUPLICATE_KEY = 11000
+_WIRE_VERSION_8_0 = 25
 
 
 class PositionLost(Exception):
@@ -88,21 +89,21 @@ def unavailable_while_down() -> Iterator[None]:
         raise Unavailable from error
 
 
-async def insert_each(collection: Collection, documents: Sequence[Document]) -> list[Exception | None]:
-    """Insert them in one command, each on its own account: None, or the DuplicateKeyError of one that a unique
-    index refused. Raises Unavailable if MongoDB cannot tell."""
-    outcomes: list[Exception | None] = [None] * len(documents)
-    with unavailable_while_down():
-        try:
-            await collection.insert_many(documents, ordered=False)
-        except BulkWriteError as error:
-            if error.details["writeConcernErrors"]:
-                raise
-            for refused in error.details["writeErrors"]:
-                if refused["code"] != _DUPLICATE_KEY:
-                    raise
-                outcomes[refused["index"]] = DuplicateKeyError(refused["errmsg"], _DUPLICATE_KEY, refused)
-    return outcomes
+async def _insert_one(collection: Collection, document: Document) -> Exception | None:
+    try:
+        with unavailable_while_down():
+            await collection.insert_one(document)
+    except (DuplicateKeyError, Unavailable) as error:
+        return error
+    return None
+
+
+def _refused(error: Mapping[str, Any]) -> Exception:
+    if error["code"] == _DUPLICATE_KEY:
+        return DuplicateKeyError(error["errmsg"], _DUPLICATE_KEY, dict(error))
+    refused = Unavailable()
+    refused.__cause__ = OperationFailure(error["errmsg"], error["code"], dict(error))
+    return refused
 
 
 class Database:
@@ -121,6 +122,9 @@ class Database:
         self._database: AsyncIOMotorDatabase[Document] = self._client.get_database(
             name, write_concern=ACKNOWLEDGED
         )
+        self._groups_events = False
+        """MongoDB 8.0 and newer write the documents of one command as one entry of the oplog: its events would
+        share their cluster time, which must tell them apart (design section 4)."""
 
     def collection(self, name: str) -> Collection:
         return self._database.get_collection(name)
@@ -145,6 +149,24 @@ class Database:
                 if options.get("changeStreamPreAndPostImages") != images:
                     await self._database.command({"collMod": name, "changeStreamPreAndPostImages": images})
 
+    async def insert_each(self, name: str, documents: Sequence[Document]) -> list[Exception | None]:
+        """Insert into collection `name`, each document on its own account: None, the DuplicateKeyError of one that
+        a unique index refused, or Unavailable for what was refused otherwise. Raises Unavailable if MongoDB cannot
+        tell."""
+        collection = self.collection(name)
+        if self._groups_events:
+            return await asyncio.gather(*(_insert_one(collection, document) for document in documents))
+        outcomes: list[Exception | None] = [None] * len(documents)
+        with unavailable_while_down():
+            try:
+                await collection.insert_many(documents, ordered=False)
+            except BulkWriteError as error:
+                if error.details["writeConcernErrors"]:
+                    raise
+                for refused in error.details["writeErrors"]:
+                    outcomes[refused["index"]] = _refused(refused)
+        return outcomes
+
     async def once(self, collection: str, key: str, value: str) -> str:
         """The value kept under `key`: `value` if there was none, whoever came first if several ask at once."""
         with unavailable_while_down():
@@ -160,6 +182,7 @@ class Database:
         """The offset of the primary's latest operation; raises Unavailable if there is no primary."""
         with unavailable_while_down():
             reply = await self._client.admin.command("hello")
+            self._groups_events = reply["maxWireVersion"] >= _WIRE_VERSION_8_0
             if "setName" not in reply:
                 raise Unavailable("this MongoDB is no replica set, which change streams need")
             if not reply.get("isWritablePrimary"):
@@ -183,7 +206,7 @@ class Database:
 
     async def changes(
         self, name: str, pipeline: list[Mapping[str, Any]], *, after: Mapping[str, Any] | None, since: int
-    ) -> AsyncIterator[RawChange]:
+    ) -> AsyncGenerator[RawChange, None]:
         """Follow collection `name` from the resume token `after`, or after offset `since` when there is none.
 
         Raises Unavailable when the stream breaks and PositionLost when it cannot be resumed from there.

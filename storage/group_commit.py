@@ -14,6 +14,7 @@ from storage.domain.errors import Unavailable
 
 Document = dict[str, Any]
 Outcomes = Sequence[Exception | None]
+Waiting = tuple[Document, asyncio.Future[None]]
 
 _MOST = 64
 """Documents of one write: some hundred kilobytes."""
@@ -27,7 +28,7 @@ class GroupCommit:
     def __init__(self, write: Callable[[Sequence[Document]], Awaitable[Outcomes]]) -> None:
         """`write` returns what became of each document, in order, or raises if it cannot tell for any."""
         self._write = write
-        self._waiting: list[tuple[Document, asyncio.Future[None]]] = []
+        self._waiting: list[Waiting] = []
         self._writer: asyncio.Task[None] | None = None
 
     async def add(self, document: Document) -> None:
@@ -41,31 +42,40 @@ class GroupCommit:
     async def _write_all(self) -> None:
         try:
             while group := self._next_group():
-                outcomes = await self._outcomes([document for document, _ in group])
-                for (_, waiting), error in zip(group, outcomes, strict=True):
-                    _tell(waiting, error)
+                await self._commit(group)
         finally:
             self._writer = None
 
-    def _next_group(self) -> list[tuple[Document, asyncio.Future[None]]]:
+    def _next_group(self) -> list[Waiting]:
         """What is written next. What was given up is not: recorded late, it could point at files swept since."""
         wanted = [each for each in self._waiting if not each[1].done()]
         group, self._waiting = wanted[:_MOST], wanted[_MOST:]
         return group
 
-    async def _outcomes(self, documents: Sequence[Document]) -> Outcomes:
+    async def _commit(self, group: Sequence[Waiting]) -> None:
         try:
             async with asyncio.timeout(_WRITE_SECONDS):
-                return await self._write(documents)
-        except TimeoutError:
-            return [Unavailable()] * len(documents)
-        except Unavailable as error:
-            return [error] * len(documents)
+                outcomes = await self._write([document for document, _ in group])
+        except (TimeoutError, Unavailable) as error:
+            for _, waiting in group:
+                _tell(waiting, _unavailable(error))
         except Exception as error:
-            if len(documents) == 1:
-                return [error]
-            # One that cannot be written at all must not take the others with it.
-            return [outcome for document in documents for outcome in await self._outcomes([document])]
+            if len(group) == 1:
+                _tell(group[0][1], error)
+                return
+            for each in group:  # one that cannot be written at all must not take the others with it
+                if not each[1].done():
+                    await self._commit([each])
+        else:
+            for (_, waiting), outcome in zip(group, outcomes, strict=True):
+                _tell(waiting, outcome)
+
+
+def _unavailable(cause: BaseException) -> Unavailable:
+    """One for each who waits: an exception carries the traceback of whoever raises it."""
+    error = Unavailable()
+    error.__cause__ = cause.__cause__ or cause
+    return error
 
 
 def _tell(waiting: asyncio.Future[None], error: Exception | None) -> None:

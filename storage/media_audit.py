@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from storage.domain.ports import SubmissionFiles, Submissions
-from storage.domain.submission import Section, StoredFile
+from storage.domain.submission import StoredFile
 from storage.media_tree import kept_files, left_over_drafts
 
 _BATCH = 500
@@ -137,7 +137,7 @@ async def _check_files(submissions: Submissions, settings: AuditSettings, result
     was never recorded, or is no longer needed."""
     suspected: list[str] = []
     unreadable: list[OSError] = []
-    walk = filter(_is_ours, kept_files(settings.root, unreadable=unreadable.append))
+    walk = kept_files(settings.root, unreadable=unreadable.append)
     async for batch in _batches(walk):
         kept = await submissions.referenced(batch)
         seen = await asyncio.to_thread(_ages, settings.root, [path for path in batch if path not in kept])
@@ -241,14 +241,9 @@ def _extras(root: Path, paths: Collection[str]) -> list[Finding]:
 
 def _unreadable(root: Path, error: OSError) -> Finding | None:
     path = os.path.relpath(error.filename, root)
-    if isinstance(error, FileNotFoundError) or not _is_ours(path):  # removed meanwhile, or nothing of ours
+    if isinstance(error, FileNotFoundError):  # removed meanwhile, or not made yet
         return None
     return Finding(Problem.INACCESSIBLE, path, 0, "a folder", _reason(error))
-
-
-def _is_ours(path: str) -> bool:
-    """False for what the vault did not make, such as lost+found on a disk of its own."""
-    return path == "." or Path(path).parts[0] in set(Section)
 
 
 def _reason(error: OSError) -> str:

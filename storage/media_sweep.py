@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import structlog
 
 from storage.domain.clock import Clock
+from storage.domain.errors import StorageFull, Unavailable
 from storage.domain.ports import Submissions
 from storage.media_vault import MediaVault
 
@@ -30,7 +31,10 @@ async def sweep(
         async for batch in batches:
             kept = await submissions.referenced(batch)
             unneeded = [path for path in batch if path not in kept]
-            await vault.remove(unneeded)
+            try:
+                await vault.remove(unneeded)
+            except (StorageFull, Unavailable):
+                continue  # logged where it came from; one file must not keep all that come after it
             removed += len(unneeded)
     if removed:
         log.info("swept", files=removed)

@@ -37,19 +37,19 @@ def kept_files(
 ) -> Iterator[str]:
     """Whatever is no draft, as relative paths, in day folders from `since` on; `unreadable` hears of folders that
     cannot be listed."""
-    for folder, folders, names in os.walk(root, onerror=unreadable):
-        here = Path(folder).relative_to(root)
-        folders[:] = [
-            name for name in folders if here / name != Path(DRAFTS) and _reaches(here / name, since)
-        ]
-        yield from (str(here / name) for name in names)
+    for section in Section:  # whatever else lies below the root is not ours
+        for folder, folders, names in os.walk(root / section, onerror=unreadable):
+            here = Path(folder).relative_to(root)
+            folders[:] = [name for name in folders if _reaches(here / name, since)]
+            yield from (str(here / name) for name in names)
 
 
 def modified(path: Path) -> float:
-    """When a file was last touched, in seconds since 1970; never (infinite) if it is gone meanwhile."""
+    """When a file was last touched, in seconds since 1970; in the future (infinite) if it is gone meanwhile, or
+    cannot be looked at."""
     try:
         return path.lstat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return float("inf")
 
 

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
@@ -106,12 +106,14 @@ class MediaVault:
         return self._root / path
 
     async def remove(self, paths: Iterable[str]) -> None:
-        """Unlink files no document points at; missing ones are fine."""
+        """Unlink files no document points at; missing ones are fine. One that cannot be unlinked keeps none of the
+        others; raises for it in the end."""
         gone = [self._root / path for path in paths]
 
         def unlink() -> None:
-            for path in gone:
-                path.unlink(missing_ok=True)
+            with ExitStack() as every:
+                for path in gone:
+                    every.callback(path.unlink, missing_ok=True)
 
         await self.run(unlink)
 

@@ -12,7 +12,7 @@ from storage.media_vault import MediaVault
 
 
 class Repeat:
-    """Hashes what a draft would write (the `Receiver` of `storage/domain/file_operations.py`)."""
+    """Hashes what a draft would write; used as a draft is."""
 
     def __init__(self, vault: MediaVault, first: Submission, key: str) -> None:
         """`first` is the submission that has the 201 under `key`."""

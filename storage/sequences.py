@@ -34,21 +34,15 @@ class Sequences:
         self._files = self._files[files:]
         return ids
 
-    async def await_majority(self) -> None:
-        """Return once a majority has in its journal whatever was written before this was called."""
-        await self._increase({"confirmed": 1})
-
     async def _refill(self, files: int) -> None:
-        last = await self._increase({"submission": _BLOCK, "manual_review": _BLOCK, "file": files})
+        steps = {"submission": _BLOCK, "manual_review": _BLOCK, "file": files}
+        with available():
+            last = await self._sequences.find_one_and_update(
+                {"_id": SUBMISSIONS}, {"$inc": steps}, upsert=True, return_document=ReturnDocument.AFTER
+            )
         self._submissions = _ending_at(last["submission"], _BLOCK)
         self._manual_reviews = _ending_at(last["manual_review"], _BLOCK)
         self._files = _ending_at(last["file"], files)
-
-    async def _increase(self, steps: dict[str, int]) -> dict[str, int]:
-        with available():
-            return await self._sequences.find_one_and_update(
-                {"_id": SUBMISSIONS}, {"$inc": steps}, upsert=True, return_document=ReturnDocument.AFTER
-            )
 
 
 def _ending_at(last: int, length: int) -> range:

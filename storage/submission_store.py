@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError, insert_each
+from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError
 from storage.database import unavailable_while_down as available
 from storage.domain.people import Person
 from storage.domain.ports import Duplicate, FreshIds, Page, Position, SubmissionFiles
@@ -59,13 +59,10 @@ class SubmissionStore:
         self._submissions = database.collection(SUBMISSIONS)
         self._acknowledged = database.acknowledged(SUBMISSIONS)
         self._sequences = Sequences(database)
-        self._inserts = GroupCommit(lambda documents: insert_each(self._submissions, documents))
+        self._inserts = GroupCommit(lambda documents: database.insert_each(SUBMISSIONS, documents))
 
     async def fresh_ids(self, files: int) -> FreshIds:
         return await self._sequences.take(files)
-
-    async def await_majority(self) -> None:
-        await self._sequences.await_majority()
 
     async def insert(self, submission: Submission) -> None:
         try:
@@ -95,18 +92,15 @@ class SubmissionStore:
             raise Duplicate from error
         return result.matched_count == 1
 
-    async def add_receipt(self, submission: Submission, receipt: Receipt) -> bool:
-        guard = {
-            "_id": submission.id,
-            "content_digest": submission.content_digest,
-            "receipts.key": {"$ne": receipt.key},
-        }
-        push = {"receipts": {"$each": [asdict(receipt)], "$slice": -MAX_RECEIPTS}}
+    async def acknowledge(self, submission: Submission, receipt: Receipt | None) -> bool:
+        guard: Document = {"_id": submission.id, "content_digest": submission.content_digest}
+        change: Document = {"$set": {"last_action": Action.ACKNOWLEDGE}}
+        if receipt is not None:
+            guard["receipts.key"] = {"$ne": receipt.key}
+            change["$push"] = {"receipts": {"$each": [asdict(receipt)], "$slice": -MAX_RECEIPTS}}
         try:
             with available():
-                result = await self._submissions.update_one(
-                    guard, {"$push": push, "$set": {"last_action": Action.ACKNOWLEDGE}}
-                )
+                result = await self._submissions.update_one(guard, change)
         except DuplicateKeyError as error:
             raise Duplicate from error
         return result.matched_count == 1
@@ -229,7 +223,13 @@ def _identity(submission: Submission) -> str:
 
 def _receipts_guard(action: Action, before: Submission) -> Document:
     """A replacement rewrites the receipts: none may have been added since `before` was read."""
-    return {f"receipts.{len(before.receipts)}": {"$exists": False}} if action is Action.REPLACE else {}
+    if action is not Action.REPLACE:
+        return {}
+    count = len(before.receipts)
+    guard: Document = {f"receipts.{count}": {"$exists": False}}
+    if count:  # of many, the oldest goes when one is added
+        guard[f"receipts.{count - 1}.key"] = before.receipts[-1].key
+    return guard
 
 
 def _claim_guard(action: Action, actor: Person, moment: datetime) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from storage.domain.submission import (
     StoredFile,
     Submission,
     acknowledged,
+    recorded_as,
     refusal,
     replaced,
 )
@@ -124,7 +126,8 @@ class UploadIntake:
         try:
             ids = await patience.with_(lambda: self._submissions.fresh_ids(len(kept)))
             new = _submission(_HandedIn(sheet, student, key), kept, ids, moment)
-            return await patience.with_(lambda: self._record(new, named))
+            tries = itertools.count()
+            return await patience.with_(lambda: self._record(new, named, is_retry=next(tries) > 0))
         except Unavailable as error:
             # MongoDB may have the document or not: the files stay, and the sweep takes them if it has not.
             log.error("submission not recorded", student=student.id, files=[file.path for file in kept])
@@ -145,16 +148,18 @@ class UploadIntake:
             raise NotFound
         return None
 
-    async def _record(self, new: Submission, earlier: Submission | None) -> Submission:
+    async def _record(self, new: Submission, earlier: Submission | None, *, is_retry: bool) -> Submission:
         """What becomes of `new`: recorded; or `earlier`, which stands in its way, given again, replaced, or a
-        conflict. Each step is one guarded write; whoever loses a race looks again. May be repeated."""
+        conflict. Each step is one guarded write; whoever loses a race looks again. May be retried."""
         for _ in range(_ATTEMPTS):
+            mine = recorded_as(new, earlier) if is_retry and earlier else None
+            if mine and earlier and await self._submissions.acknowledge(earlier, None):
+                return mine
             if earlier is None:
                 if await self._insert(new):
                     return new
             elif earlier.content_digest == new.content_digest:
                 if await self._acknowledge_again(earlier, new):
-                    await self._submissions.await_majority()
                     await self._remove_unless(earlier, new)
                     return acknowledged(earlier)
             elif not self._may_replace(earlier, new):
@@ -179,16 +184,10 @@ class UploadIntake:
         return True
 
     async def _acknowledge_again(self, earlier: Submission, new: Submission) -> bool:
-        """Have `earlier` remember the key of `new`, if it has one."""
+        """Have the 201 of `earlier` stand for `new` too, under its key if it has one."""
+        receipts = [replace(receipt, revision=earlier.contents_revision) for receipt in new.receipts]
         try:
-            return all(
-                [
-                    await self._submissions.add_receipt(
-                        earlier, replace(receipt, revision=earlier.contents_revision)
-                    )
-                    for receipt in new.receipts
-                ]
-            )
+            return await self._submissions.acknowledge(earlier, receipts[0] if receipts else None)
         except Duplicate:
             return False
 

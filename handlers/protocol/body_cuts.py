@@ -48,6 +48,8 @@ class BodyCuts:
         """The end of the last chunk: what may be the beginning of a delimiter, or is that of a head."""
         self._delimiter_at = -1
         """Where the next delimiter of this chunk begins; the end of a chunk without one, -1 if nobody looked."""
+        self._line_at = 0
+        """Where the unfinished line of a held head begins: what is before it was looked at."""
         self._stops: list[int] = []
 
     def pieces(self, chunk: bytes) -> Iterator[Content | Head]:
@@ -62,7 +64,7 @@ class BodyCuts:
             elif self._held or not (end := self._head_end(chunk, start)):
                 return
             else:
-                self._in_content = False
+                self._in_content, self._line_at = False, 0
                 yield Head(chunk[start:end])
             start = end
 
@@ -104,12 +106,16 @@ class BodyCuts:
             return after + len(_CLOSING)
         if len(following) == len(_CRLF) and following != _CRLF:
             return after + len(_CRLF)  # the parser refuses it
-        end = chunk.find(_EMPTY_LINE, after, after + self._head_bytes)
-        self._check_lines(chunk[after : end if end >= 0 else after + self._head_bytes])
+        most = after + self._head_bytes
+        line = max(after, start + self._line_at)
+        end = chunk.find(_EMPTY_LINE, max(after, line - len(_CRLF)), most)
+        self._check_lines(chunk[line : end if end >= 0 else most])
         if end >= 0:
             return end + len(_EMPTY_LINE)
-        if len(chunk) - after >= self._head_bytes:
+        if len(chunk) >= most:
             raise MalformedBody("a part has too many headers")
+        last = chunk.rfind(_CRLF, line)
+        self._line_at = (last + len(_CRLF) if last >= 0 else line) - start
         self._held = chunk[start:]
         return 0
 

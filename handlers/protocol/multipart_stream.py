@@ -27,7 +27,7 @@ _PREAMBLE_BYTES = 1024
 _HEADER_CHARSET = "latin-1"
 """Every byte is a character of it: a file name in a charset of long ago is no reason to refuse the file."""
 _PARAMETER = re.compile(
-    r'"(?:\\.|[^\\"])*"|;[ \t]*(?P<key>name|filename\*?)[ \t]*=[ \t]*(?P<value>[^;"]*)', re.IGNORECASE
+    r'"(?:\\.|[^\\"])*"?|;[ \t]*(?P<key>name|filename\*?)[ \t]*=[ \t]*(?P<value>[^;"]*)', re.IGNORECASE
 )
 """A parameter of a Content-Disposition, outside of quotes; its value is empty if it is in quotes itself. The parser
 does not know `filename*=UTF-8''photo.jpg` (RFC 8187; older urllib3 sends it), and reads what should have been in

@@ -6,9 +6,7 @@ one thread hop however many files it has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from storage.domain.media_rules import MediaKind
 
@@ -32,27 +30,6 @@ class CloseFile:
 
 
 FileOperation = OpenFile | WriteBytes | CloseFile
-
-
-class Receiver(Protocol):
-    """Where the operations of one upload go: a draft on the disk, or a comparison with what is there already."""
-
-    @property
-    def pending_bytes(self) -> int:
-        """How much was added and not carried out yet."""
-
-    @property
-    def progress(self) -> Sequence[FileProgress]:
-        """How far each file has come, as carried out."""
-
-    def add(self, operation: FileOperation) -> None:
-        """Note an operation; nothing happens before `flush`."""
-
-    async def flush(self) -> None:
-        """Carry out what was added, in one job. Awaiting this is the upload's backpressure."""
-
-    async def discard(self) -> None:
-        """Leave nothing behind. Idempotent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,10 +55,6 @@ class Submissions(Protocol):
     async def fresh_ids(self, files: int) -> FreshIds:
         """Reserve ids. Ids of a submission that is then not inserted are never used again."""
 
-    async def await_majority(self) -> None:
-        """Return once what was read before is in the journal of a majority (promise 1): a document that was only
-        found, not written, may not be there yet."""
-
     async def insert(self, submission: Submission) -> None:
         """Record it, acknowledged by a majority and the journal (promise 1); raises Duplicate."""
 
@@ -69,9 +65,10 @@ class Submissions(Protocol):
         are still those of `before`, and no other reviewer's claim is in the way at `moment`. One guarded
         update; False means it lost and changed nothing. Raises Duplicate like `insert`."""
 
-    async def add_receipt(self, submission: Submission, receipt: Receipt) -> bool:
-        """Have `submission` remember one more 201, unless it has that key or other contents by now: False, and
-        nothing is changed. Raises Duplicate if another submission of the student has the key."""
+    async def acknowledge(self, submission: Submission, receipt: Receipt | None) -> bool:
+        """Have a 201 for a submission that was only found, not written, stand like any other (promise 1), and have
+        it remembered if it has a `receipt`. False, and nothing is changed, if the submission has other contents or
+        that key by now. Raises Duplicate if another submission of the student has the key."""
 
     async def find(self, submission_id: int) -> Submission | None: ...
 

@@ -250,6 +250,17 @@ def acknowledged(submission: Submission, receipt: Receipt | None = None) -> Subm
     )
 
 
+def recorded_as(new: Submission, found: Submission) -> Submission | None:
+    """`new` as it once was recorded in `found`, or None: for a write whose answer was lost, and whose contents may
+    have been replaced since by another upload of the student."""
+    if found.id == new.id:
+        return new
+    for entry in found.history:
+        if entry.action is Action.REPLACE and entry.at == new.submitted_at:
+            return replace(new, id=found.id, manual_review_id=found.manual_review_id, revision=entry.revision)
+    return None
+
+
 def _outlived(receipt: Receipt, before: Submission) -> Receipt:
     """`receipt` with the contents it speaks of, which the submission is about to lose."""
     if receipt.replaced is not None:

@@ -116,12 +116,14 @@ async def test_an_upload_in_flight_is_finished_and_answered_while_new_connection
 
 @pytest.mark.gen_test(timeout=60)
 async def test_a_kept_connection_is_told_to_come_back_later(quick_server: ServerProcess) -> None:
-    health = request_head("GET", "/healthz", {})
+    health, ready = request_head("GET", "/healthz", {}), request_head("GET", "/readyz", {})
     async with connect(quick_server.url) as kept, half_an_upload(quick_server) as uploading:
         await kept.send(health)
         assert (await kept.answer()).status_code == 200
         tell(quick_server)
         await kept.send(health)
+        assert (await kept.answer()).status_code == 200  # it lives
+        await kept.send(ready)
         answer = await kept.answer()
         assert (answer.status_code, answer.headers["Connection"]) == (503, "close")
         assert int(answer.headers["Retry-After"]) > 0

@@ -143,3 +143,38 @@ async def test_takes_nothing_while_mongodb_cannot_be_asked(vault: MediaVault, me
         await sweep(vault, SubmissionStore(database), TTL_SECONDS)
     database.close()
     assert len(kept_on_disk(media_root)) == 2
+
+
+@pytest.mark.gen_test
+async def test_what_others_keep_below_the_media_root_is_not_touched(
+    vault: MediaVault, store: SubmissionStore, media_root: Path
+) -> None:
+    notes = media_root / "backup-notes" / "keep.txt"
+    notes.parent.mkdir()
+    notes.touch()
+    let_time_pass(media_root)
+    assert await sweep(vault, store, TTL_SECONDS) == 0
+    assert notes.exists()
+
+
+@pytest.mark.gen_test
+@pytest.mark.expects_errors
+async def test_a_file_that_cannot_be_removed_keeps_none_of_the_others(
+    vault: MediaVault, store: SubmissionStore, media_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To root nothing is forbidden: the refusal is a mock."""
+    for number in (1, 2):
+        kept = await writing_draft(vault, number).keep(Section.WRITING, SUBMITTED)
+        vault.settled(file.path for file in kept)
+    let_time_pass(media_root)
+    stubborn = sorted(kept_on_disk(media_root))[1]
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == media_root / stubborn:
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    await sweep(vault, store, TTL_SECONDS)
+    assert kept_on_disk(media_root) == {stubborn}

@@ -36,6 +36,7 @@ QUERIES: dict[str, Query] = {
         for section in (None, *Section)
         for after in (None, MIDDLE)
     },
+    "what a key stands for": lambda store: store.find_by_key(STUDENT.id, "key-5"),
     "a result": lambda store: store.find(5),
     "a review": lambda store: store.find_review(10_005),
     "the same submission": lambda store: store.find_same(pending(5)),

@@ -13,8 +13,19 @@ from pymongo import WriteConcern
 from storage.database import Database
 from storage.domain.people import Person
 from storage.domain.ports import Duplicate, Page, Position
-from storage.domain.submission import Action, Receipt, Section, Status, Submission, claimed, reopened
-from storage.submission_store import SubmissionStore
+from storage.domain.submission import (
+    MAX_RECEIPTS,
+    Action,
+    Receipt,
+    Section,
+    Status,
+    Submission,
+    claimed,
+    reopened,
+    replaced,
+)
+from storage.indexes import SUBMISSIONS
+from storage.submission_store import SubmissionStore, _document
 from tests.storage.submissions import graded, is_pending, paths_of, pending
 from tests.submissions import ADMIN, COLLEAGUE, NOW, REVIEWER, STUDENT, SUBMITTED
 
@@ -62,15 +73,14 @@ async def test_a_key_stands_for_nothing_that_a_power_cut_could_still_take(
     database: Database, store: SubmissionStore
 ) -> None:
     """What another request is not yet acknowledged, no repeat and no receipt may acknowledge (promise 1)."""
-    hasty = SubmissionStore(database)
-    hasty._submissions = hasty._submissions.with_options(write_concern=WriteConcern(1, j=False))
+    hasty = database.collection(SUBMISSIONS).with_options(write_concern=WriteConcern(1, j=False))
     found_at_once = []
     for number in range(1, 11):
         key = Receipt(f"key-{number}", "fingerprint", 1)
         submission = replace(pending(number), receipts=(key,))
-        await hasty.insert(submission)
+        await hasty.insert_one(_document(submission) | {"last_action": Action.SUBMIT})
         found_at_once.append(await store.find_by_key(STUDENT.id, key.key))
-        await store.await_majority()
+        assert await store.acknowledge(submission, None)
         assert await store.find_by_key(STUDENT.id, key.key) == submission
     assert None in found_at_once
 
@@ -230,3 +240,22 @@ async def test_counts_by_status_over_one_section_or_both(store: SubmissionStore,
             Status.PENDING: len(pending_rows),
             Status.CHECKED: len(all_rows) - len(pending_rows),
         }
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("count", [0, 1, MAX_RECEIPTS])
+async def test_a_replacement_forgets_no_receipt_that_was_given_meanwhile(
+    count: int, store: SubmissionStore
+) -> None:
+    receipts = tuple(Receipt(f"key-{number}", "fingerprint", 1) for number in range(count))
+    before = replace(pending(1), receipts=receipts)
+    await store.insert(before)
+    assert await store.acknowledge(before, Receipt("given meanwhile", "fingerprint", 1))
+    after = replaced(before, replace(pending(2), content_digest="other"))
+    moment = after.submitted_at
+    assert not await store.save(before, after, Action.REPLACE, STUDENT, moment)
+    present = await store.find(before.id)
+    assert present is not None
+    assert present.receipts[-1].key == "given meanwhile"
+    again = replaced(present, replace(pending(2), content_digest="other"))
+    assert await store.save(present, again, Action.REPLACE, STUDENT, moment)

@@ -7,6 +7,7 @@ import tracemalloc
 
 import pytest
 
+from handlers.protocol.body_cuts import BodyCuts
 from handlers.protocol.multipart_stream import StreamLimits
 from handlers.protocol.speaking_form import SpeakingPlan
 from handlers.protocol.writing_form import WritingPlan
@@ -67,4 +68,28 @@ def test_reads_a_disposition_made_to_be_slow_in_no_time(shape: bytes) -> None:
     began = time.process_time()
     with pytest.raises(MalformedBody):
         read_parts([frame([disposition + b"\r\n\r\nvalue"])], limits=LIMITS)
+    assert time.process_time() - began < 0.5
+
+
+def test_a_head_that_comes_byte_by_byte_is_looked_at_once() -> None:
+    """Not all of it again with each byte: some kilobytes a second of that would keep the loop busy."""
+    looked_at = 0
+
+    class Counting(BodyCuts):
+        def _check_lines(self, lines: bytes) -> None:
+            nonlocal looked_at
+            looked_at += len(lines)
+            super()._check_lines(lines)
+
+    head = b"--b\r\n" + b"X: y\r\n" * 2000
+    cuts = Counting(b"b", 4096, 3000)
+    for place in range(3, len(head)):
+        assert list(cuts.pieces(head[place - 3 if place == 3 else place : place + 1])) == []
+    assert looked_at < 10 * len(head)
+
+
+def test_reads_quotes_that_are_never_closed_in_no_time() -> None:
+    disposition = b'Content-Disposition: form-data; name="a"; x="' + b'\\"' * 1990
+    began = time.process_time()
+    assert len(read_parts([frame([disposition + b"\r\n\r\nvalue"] * 50)], limits=LIMITS)) == 50
     assert time.process_time() - began < 0.5
