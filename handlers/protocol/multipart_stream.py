@@ -101,7 +101,8 @@ class MultipartStream:
             chunk = self._open(self._opening + chunk)
         for piece in self._cuts.pieces(chunk):
             if isinstance(piece, Content) and not self._is_counted:
-                yield self._content(piece.data)
+                yield PartBytes(piece.data)
+                self._check_content_head(piece.data)
             else:
                 yield from self._parse(bytes(piece.data))
 
@@ -132,7 +133,8 @@ class MultipartStream:
                     self._begin_content(event)
                     yield _started(event)
                 else:
-                    yield self._content(event)
+                    yield PartBytes(event)
+                    self._check_content_head(event)
         except MultipartError as error:
             raise MalformedBody(error.args[0]) from error
 
@@ -143,14 +145,14 @@ class MultipartStream:
         self._content_head = b""
         self._cuts.content_begins(len(self._dash_boundary), declared_bytes)
 
-    def _content(self, data: bytes | memoryview) -> PartBytes:
-        """A part that ends without the empty line of its content would have the next part as its content."""
+    def _check_content_head(self, data: bytes | memoryview) -> None:
+        """A part that ends without the empty line of its content would have the next part as its content. Asked after
+        the form has seen `data`, which may come byte by byte: its own verdict is the first, whatever the chunks."""
         missing = len(self._dash_boundary) - len(self._content_head)
         if missing > 0:
             self._content_head += data[:missing]
             if self._content_head == self._dash_boundary:
                 raise MalformedBody("a part has a boundary where its content should begin")
-        return PartBytes(data)
 
 
 def _started(segment: MultipartSegment) -> PartStarted:

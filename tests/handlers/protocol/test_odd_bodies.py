@@ -252,3 +252,13 @@ def test_a_part_of_parts_is_no_file() -> None:
         assert isinstance(outcome, Refused)
         assert (outcome.kind, list(outcome.details)) == (kind, [name.decode()])
         assert judge(WritingPlan(), byte_by_byte(body)).outcome == outcome
+
+
+def test_says_what_is_wrong_with_a_field_before_what_is_wrong_with_its_content_whatever_the_chunks() -> None:
+    """Found by the fuzzer: a file's head that lost its end makes it a text, with the next boundary as its content."""
+    body = frame([b'Content-Disposition: form-data; name="task1_image1"\r\n\r\n--' + BOUNDARY.encode()])
+    whole = judge(WritingPlan(), [body]).outcome
+    assert isinstance(whole, Refused)
+    assert (whole.code, list(whole.details)) == ("invalid_form", ["task1_image1"])
+    for chunks in (byte_by_byte(body), *in_two(body)):
+        assert judge(WritingPlan(), chunks).outcome == whole
