@@ -255,7 +255,7 @@ def test_a_part_of_parts_is_no_file() -> None:
 
 
 def test_says_what_is_wrong_with_a_field_before_what_is_wrong_with_its_content_whatever_the_chunks() -> None:
-    """Found by the fuzzer: a file's head that lost its end makes it a text, with the next boundary as its content."""
+    """Found by the fuzzer: a file's head that lost its end makes a text of it, and its content is a boundary."""
     body = frame([b'Content-Disposition: form-data; name="task1_image1"\r\n\r\n--' + BOUNDARY.encode()])
     whole = judge(WritingPlan(), [body]).outcome
     assert isinstance(whole, Refused)
