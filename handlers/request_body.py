@@ -11,6 +11,7 @@ import contextlib
 import socket
 import sys
 import time
+from abc import abstractmethod
 from collections.abc import Awaitable
 from typing import Any, cast
 
@@ -53,14 +54,14 @@ class BodyHandler(BaseHandler):
 
     # What a subclass says
 
+    @abstractmethod
     async def admit(self) -> None:
         """Refuse on the headers alone, before a byte of the body; raises ServiceError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def receive(self, chunk: bytes) -> Awaitable[None] | None:
         """Take a chunk; what is returned is awaited before the next, which is what slows the sender down.
         Raises ServiceError to refuse, at once or when awaited."""
-        raise NotImplementedError
 
     async def release(self) -> None:
         """Let go of whatever the request held; called exactly once, before a refusal is answered."""

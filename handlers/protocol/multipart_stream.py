@@ -146,8 +146,8 @@ class MultipartStream:
         self._cuts.content_begins(len(self._dash_boundary), declared_bytes)
 
     def _check_content_head(self, data: bytes | memoryview) -> None:
-        """A part that ends without the empty line of its content would have the next part as its content. Looked at
-        once the form has seen `data`, which may come byte by byte: its verdict is the first, whatever the chunks."""
+        """A part that ends without the empty line of its content would have the next part as its content. The form
+        has seen `data` before, which may come byte by byte: its verdict is the first, whatever the chunks."""
         missing = len(self._dash_boundary) - len(self._content_head)
         if missing > 0:
             self._content_head += data[:missing]
