@@ -115,10 +115,11 @@ async def _stop(settings: Settings, built: Built, application: Application, serv
     built.services.hub.disconnect_all(CloseCode.SHUTDOWN)
     if not await _within(settings.server.drain_seconds, application.in_flight.drained()):
         # Those whose body is complete go on, and those that are refused get to read it.
+        log.warning("answering 503 to what still comes in")
         application.in_flight.cut_short()
         grace = max(settings.limits.linger_seconds, settings.mongo.wait_seconds)
-        await _within(grace, application.in_flight.drained())
-        log.warning("requests in flight were cut off")
+        if not await _within(grace, application.in_flight.drained()):
+            log.warning("requests in flight were cut off")
     await server.close_all_connections()
     if not await _within(settings.server.drain_seconds, application.tasks.drain()):
         log.warning("background tasks were cut off")

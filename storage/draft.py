@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from storage.domain.errors import StorageFull, Unavailable
 from storage.domain.file_operations import (
+    Batch,
     CloseFile,
     FileOperation,
     FileProgress,
@@ -30,13 +31,16 @@ class Draft:
 
     def __init__(self, vault: MediaVault) -> None:
         self._vault = vault
-        self._pending: list[FileOperation] = []
+        self._pending = Batch()
         self._files: list[DraftFile] = []
         self._kept: tuple[KeptFile, ...] = ()
         self._job: asyncio.Future[Any] | None = None
         self._over = False
         self._name = uuid.uuid4()
-        self.pending_bytes = 0
+
+    @property
+    def pending_bytes(self) -> int:
+        return self._pending.size_bytes
 
     @property
     def progress(self) -> list[FileProgress]:
@@ -45,16 +49,14 @@ class Draft:
 
     def add(self, operation: FileOperation) -> None:
         """Note an operation; nothing happens on disk before `flush` or `keep`."""
-        self._pending.append(operation)
-        if isinstance(operation, WriteBytes):
-            self.pending_bytes += len(operation.data)
+        self._pending.add(operation)
 
     async def flush(self) -> None:
         """Carry out what was added, in one job. Awaiting this is the upload's backpressure.
 
         Raises UnsupportedMedia naming the field, StorageFull, Unavailable.
         """
-        operations = self._take()
+        operations = self._pending.take()
         if operations:
             await self._run(lambda: self._carry_out(operations))
 
@@ -63,7 +65,7 @@ class Draft:
 
         The files are in hand until the caller says `settled`.
         """
-        operations = self._take()
+        operations = self._pending.take()
 
         def finish() -> tuple[KeptFile, ...]:
             self._carry_out(operations)
@@ -80,7 +82,7 @@ class Draft:
         if self._over:
             return
         self._over = True
-        self._pending.clear()
+        self._pending.take()
         if (job := self._job) is not None and not job.done():
             await asyncio.wait([job])
         if job is not None and not job.cancelled():
@@ -88,10 +90,6 @@ class Draft:
         self._vault.settled(file.path for file in self._kept)  # whoever asked for it was cancelled meanwhile
         with contextlib.suppress(Unavailable, StorageFull):  # logged where it came from
             await self._vault.run(self._remove_files)
-
-    def _take(self) -> list[FileOperation]:
-        operations, self._pending, self.pending_bytes = self._pending, [], 0
-        return operations
 
     async def _run(self, work: Callable[[], T]) -> T:
         """Do `work` in a thread of the vault's. It cannot be cancelled, so whoever discards waits for it."""

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from storage.domain.file_operations import CloseFile, FileOperation, FileProgress, OpenFile, WriteBytes
+from storage.domain.file_operations import Batch, CloseFile, FileOperation, FileProgress, OpenFile, WriteBytes
 from storage.domain.submission import Submission
 from storage.media_vault import MediaVault
 
@@ -19,21 +19,22 @@ class Repeat:
         self.first = first
         self.key = key
         self._vault = vault
-        self._pending: list[FileOperation] = []
+        self._pending = Batch()
         self._files: list[_HashedFile] = []
-        self.pending_bytes = 0
+
+    @property
+    def pending_bytes(self) -> int:
+        return self._pending.size_bytes
 
     @property
     def progress(self) -> Sequence[FileProgress]:
         return [FileProgress(file.field, file.size_bytes, file.is_complete) for file in self._files]
 
     def add(self, operation: FileOperation) -> None:
-        self._pending.append(operation)
-        if isinstance(operation, WriteBytes):
-            self.pending_bytes += len(operation.data)
+        self._pending.add(operation)
 
     async def flush(self) -> None:
-        operations, self._pending, self.pending_bytes = self._pending, [], 0
+        operations = self._pending.take()
         if operations:
             await self._vault.run(lambda: self._carry_out(operations))
 
@@ -44,7 +45,7 @@ class Repeat:
 
     async def discard(self) -> None:
         """There is nothing to leave behind."""
-        self._pending.clear()
+        self._pending.take()
 
     def _carry_out(self, operations: Sequence[FileOperation]) -> None:
         for operation in operations:

@@ -32,6 +32,24 @@ class CloseFile:
 FileOperation = OpenFile | WriteBytes | CloseFile
 
 
+class Batch:
+    """Operations that were asked for and not carried out yet; `size_bytes` is what they write."""
+
+    def __init__(self) -> None:
+        self._operations: list[FileOperation] = []
+        self.size_bytes = 0
+
+    def add(self, operation: FileOperation) -> None:
+        self._operations.append(operation)
+        if isinstance(operation, WriteBytes):
+            self.size_bytes += len(operation.data)
+
+    def take(self) -> list[FileOperation]:
+        """All of them, in order; the batch is empty then."""
+        operations, self._operations, self.size_bytes = self._operations, [], 0
+        return operations
+
+
 @dataclass(frozen=True, slots=True)
 class KeptFile:
     """A file under its final name: `path` is relative to the media root."""

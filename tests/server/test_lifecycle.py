@@ -146,7 +146,9 @@ async def test_an_upload_that_takes_too_long_is_told_to_come_back_later_and_leav
             assert int(answer.headers["Retry-After"]) > 0
             assert await wire.is_closed()
         assert end_of(server) == 0
-        assert [line["event"] for line in server.log_lines("warning")] == ["requests in flight were cut off"]
+        assert [line["event"] for line in server.log_lines("warning")] == [
+            "answering 503 to what still comes in"
+        ]
         assert server.log_lines("error") == []
         assert drafts_on_disk(tmp_path / "media") == []
         assert kept_on_disk(tmp_path / "media") == set()
