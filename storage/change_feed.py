@@ -86,22 +86,23 @@ class ChangeFeed:
     async def run(self) -> None:
         """Follow until cancelled, through every failure of MongoDB."""
         token: Mapping[str, Any] | None = None
+        lost_at = -1
         while True:
             try:
-                changes = self._database.changes(SUBMISSIONS, _HEARD, after=token, since=self._followed)
-                async with contextlib.aclosing(changes):
-                    async for raw in changes:
-                        try:
-                            await self._deliver(raw)
-                        except Unavailable:
-                            raise
-                        except Exception as error:
-                            self._skip(raw, error)
-                        self._followed, token = raw.offset, raw.token
+                batches = self._database.changes(SUBMISSIONS, _HEARD, after=token, since=self._followed)
+                async with contextlib.aclosing(batches):
+                    async for batch in batches:
+                        for raw in batch.changes:
+                            await self._follow(raw)
+                        token = batch.token
             except PositionLost:
+                # The token may be no good where the oplog still is: then nothing is lost. A second time at the
+                # same place it is.
                 log.error("change stream position lost", position=self._followed)
                 token = None
-                await self._begin_at_present()
+                if self._followed == lost_at:
+                    await self._begin_at_present()
+                lost_at = self._followed
             except Unavailable as error:
                 log.warning("change stream broken, resuming", cause=cause_of(error))
             except Exception:
@@ -117,6 +118,19 @@ class ChangeFeed:
     def _begin(self, offset: int) -> None:
         self._followed = offset
         self._listener.began(offset)
+
+    async def _follow(self, raw: RawChange) -> None:
+        if (
+            raw.offset <= self._followed
+        ):  # a stream resumed in the middle of a batch brings its beginning again
+            return
+        try:
+            await self._deliver(raw)
+        except Unavailable:
+            raise
+        except Exception as error:
+            self._skip(raw, error)
+        self._followed = raw.offset
 
     async def _deliver(self, raw: RawChange) -> None:
         if raw.document is None:

@@ -9,7 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ __all__ = [
     "DuplicateKeyError",
     "IndexModel",
     "PositionLost",
+    "RawBatch",
     "RawChange",
     "ReturnDocument",
     "await_primary",
@@ -75,6 +76,17 @@ class RawChange:
     offset: int
     document_id: Any
     document: Document | None
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """Events in their order, or none yet, and the token that resumes after them.
+
+    The token also moves past what the stream left out: one that only moved with events would be too old to resume
+    from after a quiet night.
+    """
+
+    changes: list[RawChange]
     token: Mapping[str, Any]
 
 
@@ -206,7 +218,7 @@ class Database:
 
     async def changes(
         self, name: str, pipeline: list[Mapping[str, Any]], *, after: Mapping[str, Any] | None, since: int
-    ) -> AsyncGenerator[RawChange, None]:
+    ) -> AsyncGenerator[RawBatch, None]:
         """Follow collection `name` from the resume token `after`, or after offset `since` when there is none.
 
         Raises Unavailable when the stream breaks and PositionLost when it cannot be resumed from there.
@@ -215,28 +227,41 @@ class Database:
             {"resumeAfter": after} if after else {"startAtOperationTime": _timestamp(since + 1)}
         )
         stage = {"$changeStream": {"fullDocument": "whenAvailable", **start}}
-        # Not Motor's `watch`, which goes to a thread and back for each event; a cursor does so for each batch.
-        cursor = self.collection(name).aggregate(
-            [stage, *pipeline], maxAwaitTimeMS=_AWAIT_MS, batchSize=_BATCH
-        )
         try:
-            with unavailable_while_down():
-                while cursor.alive:  # type: ignore[truthy-function]  # a property at run time
-                    async for change in cursor:
-                        yield RawChange(
-                            offset=_offset(change["clusterTime"]),
-                            document_id=change["documentKey"]["_id"],
-                            document=change.get("fullDocument"),
-                            token=change["_id"],
-                        )
+            async with aclosing(self._batches(name, [stage, *pipeline])) as batches:
+                async for changes, token in batches:
+                    yield RawBatch([_raw(change) for change in changes], token)
         except Unavailable as error:
             if _is_unresumable(error):
                 raise PositionLost from error
             raise
-        finally:
-            with suppress(PyMongoError):
-                await cursor.close()
         raise PositionLost  # the stream ended: the collection was dropped or renamed
+
+    async def _batches(
+        self, name: str, stages: list[Mapping[str, Any]]
+    ) -> AsyncGenerator[tuple[list[Document], Document], None]:
+        """What a change stream over collection `name` brings until it ends: batches of events, often empty, each
+        with the token that resumes after it.
+
+        Not Motor's `watch`, which goes to a thread and back for each event. Nor its command cursor: one that is
+        left while MongoDB waits for events is killed under its own `getMore`, whose error then nobody retrieves.
+        """
+        run, options = self._database.command, self._database.codec_options
+        begin = {"aggregate": name, "pipeline": stages, "cursor": {"batchSize": _BATCH}}
+        more = {"collection": name, "batchSize": _BATCH, "maxTimeMS": _AWAIT_MS}
+        with unavailable_while_down():
+            async with await self._client.start_session() as session:
+                cursor = (await run(begin, session=session, codec_options=options))["cursor"]
+                try:
+                    yield cursor["firstBatch"], cursor["postBatchResumeToken"]
+                    while number := cursor["id"]:
+                        reply = await run({"getMore": number, **more}, session=session, codec_options=options)
+                        cursor = reply["cursor"]
+                        yield cursor["nextBatch"], cursor["postBatchResumeToken"]
+                finally:
+                    if cursor["id"]:
+                        with suppress(PyMongoError):
+                            await run({"killCursors": name, "cursors": [cursor["id"]]})
 
     def close(self) -> None:
         self._client.close()
@@ -258,6 +283,14 @@ def check_uri(uri: str) -> None:
         parse_uri(uri)
     except PyMongoError as error:
         raise ValueError(str(error)) from None
+
+
+def _raw(change: Document) -> RawChange:
+    return RawChange(
+        offset=_offset(change["clusterTime"]),
+        document_id=change["documentKey"]["_id"],
+        document=change.get("fullDocument"),
+    )
 
 
 def _offset(moment: Timestamp) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +17,7 @@ from server.embedded_mongod import EmbeddedMongod, find_binary
 from storage.database import Database
 from storage.domain import clock
 from storage.domain.submission import Action
-from storage.indexes import ensure_indexes
+from storage.indexes import SUBMISSIONS, ensure_indexes
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore
 from tests.server.mongod_process import kill_mongod, throw_away
@@ -63,6 +66,32 @@ async def test_is_told_what_happened_while_it_could_not_listen(
         changes = await heard.until(5)
     assert [change.submission for change in changes] == [pending(number) for number in range(1, 6)]
     assert len(heard.beginnings) == 1
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_can_be_left_at_any_moment_without_a_trace(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While MongoDB waits for the first event, too: what it then says to the killed cursor is nobody's error."""
+    for moment in range(20):
+        async with followed(database):
+            await asyncio.sleep(moment / 1000)
+    gc.collect()
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_night_in_which_only_others_wrote_does_not_age_its_position(
+    database: Database,
+) -> None:
+    """Once the oplog has gone on, one that only moved with events could no longer be resumed from."""
+    changes = database.changes(SUBMISSIONS, [], after=None, since=await database.primary_time())
+    async with contextlib.aclosing(changes), asyncio.timeout(PATIENCE_SECONDS):
+        first = await anext(changes)
+        await database.once("others", "key", "value")
+        while (later := await anext(changes)).token == first.token:
+            pass
+    assert first.changes == later.changes == []
 
 
 @pytest.mark.gen_test(timeout=60)
