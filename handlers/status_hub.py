@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,6 +12,7 @@ from handlers.protocol.channels import EVENT_TYPES, queue_channel, student_hears
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.recovery_ring import RecentPublication, RecoveryRing
 from handlers.protocol.representations import Representations
+from handlers.protocol.slots import Slots
 from storage.change_feed import Change
 from storage.domain.clock import Clock
 
@@ -32,7 +32,6 @@ class Subscriber(Protocol):
 class HubLimits:
     """`ring_bytes` bounds the recent publications kept for recovery, whatever `status.ring_seconds` says."""
 
-    sockets_per_user: int
     ring_seconds: float
     ring_bytes: int = 32 << 20
 
@@ -40,14 +39,15 @@ class HubLimits:
 class StatusHub:
     """The subscriptions of this process. A `Listener` of the change feed."""
 
-    def __init__(self, links: MediaLinks, metrics: Metrics, clock: Clock, limits: HubLimits) -> None:
+    def __init__(
+        self, links: MediaLinks, metrics: Metrics, clock: Clock, limits: HubLimits, per_user: Slots
+    ) -> None:
         self._links = links
         self._metrics = metrics
         self._clock = clock
-        self._limits = limits
         self._channels: dict[str, set[Subscriber]] = {}
         self._sockets: set[Subscriber] = set()
-        self._per_user: Counter[str] = Counter()
+        self._per_user = per_user
         self._ring = RecoveryRing(limits.ring_seconds, limits.ring_bytes)
 
     def opened(self, socket: Subscriber) -> None:
@@ -60,15 +60,10 @@ class StatusHub:
 
     def admit_user(self, user_id: str) -> bool:
         """Count one more socket of a user; False, and not counted, if there are enough."""
-        if self._per_user[user_id] >= self._limits.sockets_per_user:
-            return False
-        self._per_user[user_id] += 1
-        return True
+        return self._per_user.take(user_id)
 
     def release_user(self, user_id: str) -> None:
-        self._per_user[user_id] -= 1
-        if self._per_user[user_id] <= 0:
-            del self._per_user[user_id]
+        self._per_user.free(user_id)
 
     def subscribe(self, channel: str, socket: Subscriber) -> None:
         self._channels.setdefault(channel, set()).add(socket)

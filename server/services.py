@@ -13,6 +13,7 @@ from handlers.metrics import Metrics
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.multipart_stream import StreamLimits
 from handlers.protocol.pace import PaceLimits
+from handlers.protocol.slots import LocalSlots, Slots
 from handlers.protocol.upload_form import FormLimits
 from handlers.protocol.upload_quota import QuotaLimits, UploadQuota
 from handlers.status_hub import HubLimits, StatusHub
@@ -40,26 +41,33 @@ class Built:
     catalogue: Catalogue
 
 
-def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
-    """`mongo_uri` and `secret` are what `embedded` and an empty `auth.secret` turned out to be."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a process has in common with the others that serve the same port."""
+
+    processes: int
+    sockets: Slots
+    uploads: Slots
+    metrics: Metrics
+
+
+def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None = None) -> Built:
+    """`mongo_uri` and `secret` are what `embedded` and an empty `auth.secret` turned out to be; `shared` None: this
+    process serves alone."""
     limits = settings.limits
+    shared = shared or _alone(settings)
     secrets = tuple(filter(None, (secret, settings.auth.previous_secret.get_secret_value())))
     database = connect(settings, mongo_uri)
     submissions = SubmissionStore(database)
     vault = build_vault(settings)
     catalogue = Catalogue(database, enforced=settings.catalogue.enforce)
     links = MediaLinks([_media_key(each) for each in secrets], settings.media.url_ttl_seconds)
-    metrics = Metrics()
-    hub = StatusHub(
-        links,
-        metrics,
-        clock.now,
-        HubLimits(settings.status.sockets_per_user, settings.status.ring_seconds),
-    )
+    metrics = shared.metrics
+    hub = StatusHub(links, metrics, clock.now, HubLimits(settings.status.ring_seconds), shared.sockets)
     services = Services(
         auth=build_authenticator(settings, secret),
         intake=UploadIntake(vault, submissions, catalogue, _intake_rules(settings), clock.now),
-        quota=UploadQuota(QuotaLimits(limits.uploads, limits.uploads_per_user, limits.draft_bytes)),
+        quota=UploadQuota(_quota_limits(settings, shared.processes), shared.uploads),
         keys_in_progress=KeysInProgress(),
         desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now),
         submissions=submissions,
@@ -116,6 +124,21 @@ def build_vault(settings: Settings) -> MediaVault:
     media = settings.media
     files = FileSettings(fsync=media.fsync, hashing=media.hashing)
     return MediaVault(VaultSettings(media.root, media.reserve_bytes, files), MediaTypeDetector())
+
+
+def _alone(settings: Settings) -> Shared:
+    return Shared(
+        processes=1,
+        sockets=LocalSlots(settings.status.sockets_per_user),
+        uploads=LocalSlots(settings.limits.uploads_per_user),
+        metrics=Metrics(),
+    )
+
+
+def _quota_limits(settings: Settings, processes: int) -> QuotaLimits:
+    """A process's even share; what it counts for others to see would cost every chunk of every upload."""
+    limits = settings.limits
+    return QuotaLimits(max(1, limits.uploads // processes), max(1, limits.draft_bytes // processes))
 
 
 def _intake_rules(settings: Settings) -> IntakeRules:
