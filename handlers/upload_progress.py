@@ -58,6 +58,7 @@ class UploadProgress:
             return
         self._hub.publish_volatile(
             self._channel,
+            self._upload_id,
             {
                 "type": "upload.progress",
                 "upload_id": self._upload_id,

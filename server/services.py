@@ -16,6 +16,7 @@ from handlers.protocol.pace import PaceLimits
 from handlers.protocol.upload_form import FormLimits
 from handlers.protocol.upload_quota import QuotaLimits, UploadQuota
 from handlers.status_hub import HubLimits, StatusHub
+from handlers.status_snapshots import StatusSnapshots
 from handlers.status_socket import StatusLimits
 from server.settings import Settings
 from storage.catalogue import Catalogue
@@ -42,7 +43,7 @@ class Built:
 
 def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
     """`mongo_uri` and `secret` are what `embedded` and an empty `auth.secret` turned out to be."""
-    limits = settings.limits
+    limits, status = settings.limits, settings.status
     secrets = tuple(filter(None, (secret, settings.auth.previous_secret.get_secret_value())))
     database = connect(settings, mongo_uri)
     submissions = SubmissionStore(database)
@@ -54,7 +55,7 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
         links,
         metrics,
         clock.now,
-        HubLimits(settings.status.sockets_per_user, settings.status.ring_seconds),
+        HubLimits(status.sockets, status.sockets_per_user, status.ring_seconds),
     )
     services = Services(
         auth=build_authenticator(settings, secret),
@@ -66,6 +67,7 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
         vault=vault,
         database=database,
         hub=hub,
+        snapshots=StatusSnapshots(submissions),
         links=links,
         metrics=metrics,
         clock=clock.now,
@@ -95,14 +97,15 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
         dev_login=settings.dev_login,
     )
     status_limits = StatusLimits(
-        connect_seconds=settings.status.connect_seconds,
-        ping_seconds=settings.status.ping_seconds,
-        pong_seconds=settings.status.pong_seconds,
-        outgoing_bytes=settings.status.outgoing_bytes,
+        connect_seconds=status.connect_seconds,
+        ping_seconds=status.ping_seconds,
+        pong_seconds=status.pong_seconds,
+        outgoing_bytes=status.outgoing_bytes,
+        commands_per_second=status.commands_per_second,
     )
     return Built(
         services,
-        ChangeFeed(database, submissions, hub, settings.status.ring_seconds),
+        ChangeFeed(database, submissions, hub, status.ring_seconds),
         status_limits,
         catalogue,
     )

@@ -142,9 +142,7 @@ class PlainSocket:
         self.received.append(message)
         if "id" in message:
             self._replies[message["id"]] = message
-        else:
-            push = message["push"]
-            pub = push["pub"]
+        elif pub := (push := message["push"]).get("pub"):
             self._publications.append(Publication(push["channel"], pub["data"], pub.get("offset", 0)))
 
 
