@@ -34,6 +34,8 @@ _IDLE_CONNECTION_SECONDS = 75.0
 _GC_NEW_OBJECTS = 20_000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _MONGOD_WATCH_SECONDS = 1.0
+_RELEASE_SECONDS = 1.0
+"""How late others may hear that a lease ran out."""
 
 
 async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: str, secret: str) -> None:
@@ -55,6 +57,7 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
         follow = [
             tasks.start(built.feed.run(), "change feed"),
             tasks.start(_sweep_regularly(settings, built), "sweep"),
+            tasks.start(_release_regularly(built), "release of expired claims"),
         ]
         if mongod is not None:
             follow.append(tasks.start(_keep_running(mongod), "embedded mongod"))
@@ -147,6 +150,17 @@ async def _sweep_regularly(settings: Settings, built: Built) -> None:
         except Exception:
             log.exception("sweep failed, trying again")
         await asyncio.sleep(settings.media.sweep_seconds)
+
+
+async def _release_regularly(built: Built) -> None:
+    while True:
+        await asyncio.sleep(_RELEASE_SECONDS)
+        try:
+            await built.services.desk.release_expired()
+        except ServiceError as error:
+            log.debug("release of expired claims put off", cause=error.code)
+        except Exception:
+            log.exception("release of expired claims failed, trying again")
 
 
 async def _keep_running(mongod: EmbeddedMongod) -> None:

@@ -34,6 +34,12 @@ SUBMISSION_INDEXES = [
         name="queue_of_section",
     ),
     IndexModel([("status", ASCENDING), ("submitted_at", ASCENDING), ("_id", ASCENDING)], name="queue"),
+    # Leases that ran out, among the few submissions that are claimed.
+    IndexModel(
+        [("claim.expires_at", ASCENDING)],
+        partialFilterExpression={"claim.expires_at": {"$exists": True}},
+        name="by_lease",
+    ),
     # Checked ones, newest review first.
     IndexModel(
         [
