@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from handlers.metrics import Metrics
 from handlers.protocol import centrifugo
@@ -26,6 +26,13 @@ class Socket(Protocol):
         """Close it. Neither waits nor raises."""
 
 
+class Elsewhere(Protocol):
+    """The hubs of other processes."""
+
+    def say(self, channel: str, key: str, data: dict[str, Any]) -> None:
+        """Have them publish something volatile, soon."""
+
+
 @dataclass(frozen=True, slots=True)
 class HubLimits:
     """See `status` in config.yaml. `ring_bytes` bounds the recent publications kept for recovery, whatever
@@ -40,10 +47,13 @@ class HubLimits:
 class StatusHub:
     """The subscriptions of this process. A `Listener` of the change feed."""
 
-    def __init__(self, links: MediaLinks, metrics: Metrics, clock: Clock, limits: HubLimits) -> None:
+    def __init__(
+        self, links: MediaLinks, metrics: Metrics, clock: Clock, elsewhere: Elsewhere, limits: HubLimits
+    ) -> None:
         self._links = links
         self._metrics = metrics
         self._clock = clock
+        self._elsewhere = elsewhere
         self._limits = limits
         self._channels: dict[str, set[Subscription]] = {}
         self._sockets: set[Socket] = set()
@@ -104,12 +114,14 @@ class StatusHub:
         queue = queue_channel(submission.section)
         self._publish(queue, event, represent.for_reviewer(submission, seen), change.offset)
 
-    def has_subscribers(self, channel: str) -> bool:
-        return channel in self._channels
+    def publish_volatile(self, channel: str, key: str, data: dict[str, Any]) -> None:
+        """Tell those who listen now, here or to another process: it has no offset and is not kept for recovery,
+        and the next one of the same `key` outdates it."""
+        self._elsewhere.say(channel, key, data)
+        self.heard_elsewhere(channel, key, data)
 
-    def publish_volatile(self, channel: str, key: str, data: dict[str, object]) -> None:
-        """Tell those who listen now; it has no offset and is not kept for recovery, and the next one of the same
-        `key` outdates it."""
+    def heard_elsewhere(self, channel: str, key: str, data: dict[str, Any]) -> None:
+        """Publish something volatile to those who listen here."""
         subscriptions = self._channels.get(channel)
         if subscriptions:
             frame = text_frame(centrifugo.push(channel, centrifugo.volatile_publication(data)))

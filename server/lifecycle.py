@@ -56,6 +56,7 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
         server = _listen(settings, application)
         follow = [
             tasks.start(built.feed.run(), "change feed"),
+            tasks.start(built.broadcast.run(built.services.hub.heard_elsewhere), "broadcast"),
             tasks.start(_sweep_regularly(settings, built), "sweep"),
             tasks.start(_release_regularly(built), "release of expired claims"),
         ]

@@ -19,6 +19,7 @@ from handlers.status_hub import HubLimits, StatusHub
 from handlers.status_snapshots import StatusSnapshots
 from handlers.status_socket import StatusLimits
 from server.settings import Settings
+from storage.broadcast import Broadcast
 from storage.catalogue import Catalogue
 from storage.change_feed import ChangeFeed
 from storage.database import Database
@@ -37,6 +38,7 @@ class Built:
 
     services: Services
     feed: ChangeFeed
+    broadcast: Broadcast
     status_limits: StatusLimits
     catalogue: Catalogue
 
@@ -51,10 +53,12 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
     catalogue = Catalogue(database, enforced=settings.catalogue.enforce)
     links = MediaLinks([_media_key(each) for each in secrets], settings.media.url_ttl_seconds)
     metrics = Metrics()
+    broadcast = Broadcast(database, clock.now)
     hub = StatusHub(
         links,
         metrics,
         clock.now,
+        broadcast,
         HubLimits(status.sockets, status.sockets_per_user, status.ring_seconds),
     )
     services = Services(
@@ -106,6 +110,7 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
     return Built(
         services,
         ChangeFeed(database, submissions, hub, status.ring_seconds),
+        broadcast,
         status_limits,
         catalogue,
     )
