@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from handlers.metrics import Metrics
 from handlers.protocol import centrifugo
@@ -13,25 +13,33 @@ from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.recovery_ring import RecentPublication, RecoveryRing
 from handlers.protocol.representations import Representations
 from handlers.protocol.slots import Slots
+from handlers.protocol.websocket_frame import text_frame
+from handlers.subscription import Subscription
 from storage.change_feed import Change
 from storage.domain.clock import Clock
 
 
-class Subscriber(Protocol):
-    """An open socket, seen from here. Neither method waits or raises."""
+class Socket(Protocol):
+    """An open socket, seen from here."""
 
-    def publish(self, channel: str, offset: int, frame: bytes) -> None: ...
+    def disconnect(self, code: tuple[int, str]) -> None:
+        """Close it. Neither waits nor raises."""
 
-    def publish_volatile(self, channel: str, frame: bytes) -> None:
-        """Send a frame that a later one outdates, unless something waits to be sent already."""
 
-    def disconnect(self, code: tuple[int, str]) -> None: ...
+class Elsewhere(Protocol):
+    """The hubs of other processes."""
+
+    def say(self, channel: str, key: str, data: dict[str, Any]) -> None:
+        """Have them publish something volatile, soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubLimits:
-    """`ring_bytes` bounds the recent publications kept for recovery, whatever `status.ring_seconds` says."""
+    """See `status` in config.yaml. `ring_bytes` bounds the recent publications kept for recovery, whatever
+    `ring_seconds` says."""
 
+    sockets: int
+    sockets_per_user: Slots
     ring_seconds: float
     ring_bytes: int = 32 << 20
 
@@ -40,39 +48,44 @@ class StatusHub:
     """The subscriptions of this process. A `Listener` of the change feed."""
 
     def __init__(
-        self, links: MediaLinks, metrics: Metrics, clock: Clock, limits: HubLimits, per_user: Slots
+        self, links: MediaLinks, metrics: Metrics, clock: Clock, elsewhere: Elsewhere, limits: HubLimits
     ) -> None:
         self._links = links
         self._metrics = metrics
         self._clock = clock
-        self._channels: dict[str, set[Subscriber]] = {}
-        self._sockets: set[Subscriber] = set()
-        self._per_user = per_user
+        self._elsewhere = elsewhere
+        self._limits = limits
+        self._channels: dict[str, set[Subscription]] = {}
+        self._sockets: set[Socket] = set()
         self._ring = RecoveryRing(limits.ring_seconds, limits.ring_bytes)
 
-    def opened(self, socket: Subscriber) -> None:
+    @property
+    def is_full(self) -> bool:
+        return len(self._sockets) >= self._limits.sockets
+
+    def opened(self, socket: Socket) -> None:
         self._sockets.add(socket)
         self._metrics.sockets.set(len(self._sockets))
 
-    def closed(self, socket: Subscriber) -> None:
+    def closed(self, socket: Socket) -> None:
         self._sockets.discard(socket)
         self._metrics.sockets.set(len(self._sockets))
 
     def admit_user(self, user_id: str) -> bool:
         """Count one more socket of a user; False, and not counted, if there are enough."""
-        return self._per_user.take(user_id)
+        return self._limits.sockets_per_user.take(user_id)
 
     def release_user(self, user_id: str) -> None:
-        self._per_user.free(user_id)
+        self._limits.sockets_per_user.free(user_id)
 
-    def subscribe(self, channel: str, socket: Subscriber) -> None:
-        self._channels.setdefault(channel, set()).add(socket)
+    def subscribe(self, subscription: Subscription) -> None:
+        self._channels.setdefault(subscription.channel, set()).add(subscription)
 
-    def unsubscribe(self, channel: str, socket: Subscriber) -> None:
-        subscribers = self._channels.get(channel, set())
-        subscribers.discard(socket)
-        if not subscribers:
-            self._channels.pop(channel, None)
+    def unsubscribe(self, subscription: Subscription) -> None:
+        subscriptions = self._channels.get(subscription.channel, set())
+        subscriptions.discard(subscription)
+        if not subscriptions:
+            self._channels.pop(subscription.channel, None)
 
     def missed(self, channel: str, offset: int) -> list[RecentPublication] | None:
         """The publications of `channel` after `offset`, or None if they can no longer be had."""
@@ -95,16 +108,19 @@ class StatusHub:
         queue = queue_channel(submission.section)
         self._publish(queue, event, represent.for_reviewer(submission, seen), change.offset)
 
-    def has_subscribers(self, channel: str) -> bool:
-        return channel in self._channels
+    def publish_volatile(self, channel: str, key: str, data: dict[str, Any]) -> None:
+        """Tell those who listen now, here or to another process: it has no offset and is not kept for recovery,
+        and the next one of the same `key` outdates it."""
+        self._elsewhere.say(channel, key, data)
+        self.heard_elsewhere(channel, key, data)
 
-    def publish_volatile(self, channel: str, data: dict[str, object]) -> None:
-        """Tell those who listen now; it has no offset and is not kept for recovery."""
-        subscribers = self._channels.get(channel)
-        if subscribers:
-            frame = centrifugo.push(channel, centrifugo.volatile_publication(data))
-            for socket in list(subscribers):
-                socket.publish_volatile(channel, frame)
+    def heard_elsewhere(self, channel: str, key: str, data: dict[str, Any]) -> None:
+        """Publish something volatile to those who listen here."""
+        subscriptions = self._channels.get(channel)
+        if subscriptions:
+            frame = text_frame(centrifugo.push(channel, centrifugo.volatile_publication(data)))
+            for subscription in list(subscriptions):
+                subscription.publish_volatile(key, frame)
 
     def disconnect_all(self, code: tuple[int, str]) -> None:
         for socket in list(self._sockets):
@@ -114,8 +130,8 @@ class StatusHub:
         body = centrifugo.publication({"type": event, "submission": submission}, offset)
         self._ring.add(RecentPublication(offset, channel, body))
         self._metrics.publications.labels(event).inc()
-        subscribers = self._channels.get(channel)
-        if subscribers:
-            frame = centrifugo.push(channel, body)
-            for socket in list(subscribers):
-                socket.publish(channel, offset, frame)
+        subscriptions = self._channels.get(channel)
+        if subscriptions:
+            frame = text_frame(centrifugo.push(channel, body))
+            for subscription in list(subscriptions):
+                subscription.publish(offset, frame)

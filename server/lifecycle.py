@@ -34,6 +34,8 @@ _IDLE_CONNECTION_SECONDS = 75.0
 _GC_NEW_OBJECTS = 20_000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _MONGOD_WATCH_SECONDS = 1.0
+_RELEASE_SECONDS = 1.0
+"""How late others may hear that a lease ran out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +70,13 @@ async def serve(settings: Settings, mongo_uri: str, secret: str, duties: Duties)
         told_to_stop = _listen_for_signals() if duties.worker is None else _listen_for_supervisor()
         _ease_garbage_collection()
         server = _listen(settings, application, duties)
-        follow = [tasks.start(built.feed.run(), "change feed")]
-        if not duties.worker:  # one sweeps for all
+        follow = [
+            tasks.start(built.feed.run(), "change feed"),
+            tasks.start(built.broadcast.run(built.services.hub.heard_elsewhere), "broadcast"),
+        ]
+        if not duties.worker:  # one does it for all
             follow.append(tasks.start(_sweep_regularly(settings, built), "sweep"))
+            follow.append(tasks.start(_release_regularly(built), "release of expired claims"))
         if duties.mongod is not None:
             follow.append(tasks.start(_keep_running(duties.mongod), "embedded mongod"))
         await told_to_stop.wait()
@@ -165,6 +171,17 @@ async def _sweep_regularly(settings: Settings, built: Built) -> None:
         except Exception:
             log.exception("sweep failed, trying again")
         await asyncio.sleep(settings.media.sweep_seconds)
+
+
+async def _release_regularly(built: Built) -> None:
+    while True:
+        await asyncio.sleep(_RELEASE_SECONDS)
+        try:
+            await built.services.desk.release_expired()
+        except ServiceError as error:
+            log.debug("release of expired claims put off", cause=error.code)
+        except Exception:
+            log.exception("release of expired claims failed, trying again")
 
 
 async def _keep_running(mongod: EmbeddedMongod) -> None:

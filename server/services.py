@@ -17,8 +17,10 @@ from handlers.protocol.slots import LocalSlots, Slots
 from handlers.protocol.upload_form import FormLimits
 from handlers.protocol.upload_quota import QuotaLimits, UploadQuota
 from handlers.status_hub import HubLimits, StatusHub
+from handlers.status_snapshots import StatusSnapshots
 from handlers.status_socket import StatusLimits
 from server.settings import Settings
+from storage.broadcast import Broadcast
 from storage.catalogue import Catalogue
 from storage.change_feed import ChangeFeed
 from storage.database import Database
@@ -37,6 +39,7 @@ class Built:
 
     services: Services
     feed: ChangeFeed
+    broadcast: Broadcast
     status_limits: StatusLimits
     catalogue: Catalogue
 
@@ -47,14 +50,21 @@ class Shared:
 
     processes: int
     sockets: Slots
+    """By user."""
     uploads: Slots
+    """By user."""
     metrics: Metrics
+
+    def split(self, total: int) -> int:
+        """This process's even part of what all may have together: to count it together would cost every chunk of
+        every upload."""
+        return max(1, total // self.processes)
 
 
 def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None = None) -> Built:
     """`mongo_uri` and `secret` are what `embedded` and an empty `auth.secret` turned out to be; `shared` None: this
     process serves alone."""
-    limits = settings.limits
+    limits, status = settings.limits, settings.status
     shared = shared or _alone(settings)
     secrets = tuple(filter(None, (secret, settings.auth.previous_secret.get_secret_value())))
     database = connect(settings, mongo_uri)
@@ -63,17 +73,27 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
     catalogue = Catalogue(database, enforced=settings.catalogue.enforce)
     links = MediaLinks([_media_key(each) for each in secrets], settings.media.url_ttl_seconds)
     metrics = shared.metrics
-    hub = StatusHub(links, metrics, clock.now, HubLimits(settings.status.ring_seconds), shared.sockets)
+    broadcast = Broadcast(database, clock.now)
+    hub = StatusHub(
+        links,
+        metrics,
+        clock.now,
+        broadcast,
+        HubLimits(shared.split(status.sockets), shared.sockets, status.ring_seconds),
+    )
     services = Services(
         auth=build_authenticator(settings, secret),
         intake=UploadIntake(vault, submissions, catalogue, _intake_rules(settings), clock.now),
-        quota=UploadQuota(_quota_limits(settings, shared.processes), shared.uploads),
+        quota=UploadQuota(
+            QuotaLimits(shared.split(limits.uploads), shared.split(limits.draft_bytes)), shared.uploads
+        ),
         keys_in_progress=KeysInProgress(),
         desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now),
         submissions=submissions,
         vault=vault,
         database=database,
         hub=hub,
+        snapshots=StatusSnapshots(submissions),
         links=links,
         metrics=metrics,
         clock=clock.now,
@@ -103,14 +123,16 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
         dev_login=settings.dev_login,
     )
     status_limits = StatusLimits(
-        connect_seconds=settings.status.connect_seconds,
-        ping_seconds=settings.status.ping_seconds,
-        pong_seconds=settings.status.pong_seconds,
-        outgoing_bytes=settings.status.outgoing_bytes,
+        connect_seconds=status.connect_seconds,
+        ping_seconds=status.ping_seconds,
+        pong_seconds=status.pong_seconds,
+        outgoing_bytes=status.outgoing_bytes,
+        commands_per_second=status.commands_per_second,
     )
     return Built(
         services,
-        ChangeFeed(database, submissions, hub, settings.status.ring_seconds),
+        ChangeFeed(database, submissions, hub, status.ring_seconds),
+        broadcast,
         status_limits,
         catalogue,
     )
@@ -133,12 +155,6 @@ def _alone(settings: Settings) -> Shared:
         uploads=LocalSlots(settings.limits.uploads_per_user),
         metrics=Metrics(),
     )
-
-
-def _quota_limits(settings: Settings, processes: int) -> QuotaLimits:
-    """A process's even share; what it counts for others to see would cost every chunk of every upload."""
-    limits = settings.limits
-    return QuotaLimits(max(1, limits.uploads // processes), max(1, limits.draft_bytes // processes))
 
 
 def _intake_rules(settings: Settings) -> IntakeRules:

@@ -145,6 +145,10 @@ class Database:
         """Collection `name` as a majority has it in its journal: nothing in it is ever taken back (promise 1)."""
         return self._database.get_collection(name, read_concern=ReadConcern("majority"))
 
+    def volatile(self, name: str) -> Collection:
+        """Collection `name` for what may be lost: a write counts once the primary has it in memory."""
+        return self._database.get_collection(name, write_concern=WriteConcern(w=1))
+
     async def ensure_collection_with_images(self, name: str) -> None:
         """Make sure collection `name` keeps pre- and post-images, so that every change event can carry the
         document exactly as that event left it (MongoDB 6.0 manual, "Change Streams with Document Pre- and
