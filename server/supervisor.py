@@ -33,7 +33,7 @@ _MAX_DELAY_SECONDS = 4.0
 """New connections that the kernel dealt to a dead worker wait for the next one: not longer than clients do."""
 _STEADY_SECONDS = 60.0
 """Whoever served for so long did not die of its start: the next one starts at once."""
-_THREADS_END_SECONDS = 10.0
+_THREADS_END_SECONDS = 5.0
 
 
 class Job(Protocol):

@@ -53,6 +53,11 @@ class SdkClient:
         await subscription.subscribe()
         await self.until(lambda: channel in self.snapshots)
 
+    @property
+    def local_port(self) -> int:
+        """Of its present connection."""
+        return int(self._client._conn.local_address[1])
+
     async def hears(self, event: str, submission_id: int, channel: str | None = None) -> Heard:
         """Wait for a publication about a submission."""
 
