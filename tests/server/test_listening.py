@@ -49,6 +49,9 @@ def test_each_process_gets_its_part_of_the_connections() -> None:
     assert min(parts) > 0
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # Tornado leaves its socket open
 @pytest.mark.parametrize("first", [1, 2])
 @pytest.mark.parametrize("second", [1, 2])
 def test_nobody_else_gets_the_port_however_many_processes_they_have(first: int, second: int) -> None:
