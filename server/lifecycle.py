@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 
 _IDLE_CONNECTION_SECONDS = 75.0
 """How long a connection may wait for its next request: longer than nginx keeps its own side open."""
+_BACKLOG = 4096
+"""Connections not yet accepted: after a cut thousands come back at once, and who is turned away waits a second."""
 _GC_NEW_OBJECTS = 20_000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _MONGOD_WATCH_SECONDS = 1.0
@@ -57,6 +59,7 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
         follow = [
             tasks.start(built.feed.run(), "change feed"),
             tasks.start(built.broadcast.run(built.services.hub.heard_elsewhere), "broadcast"),
+            tasks.start(built.services.hub.watch_the_clock(), "clock of the sockets"),
             tasks.start(_sweep_regularly(settings, built), "sweep"),
             tasks.start(_release_regularly(built), "release of expired claims"),
         ]
@@ -83,7 +86,7 @@ def _ease_garbage_collection() -> None:
 def _listen(settings: Settings, application: Application) -> UploadServer:
     host, port = settings.server.host, settings.server.port
     with naming("server.host and server.port"):
-        sockets = bind_sockets(port, host)
+        sockets = bind_sockets(port, host, backlog=_BACKLOG)
     server = UploadServer(
         application,
         chunk_size=CHUNK_BYTES,
