@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable
 from typing import Any
 
 from tornado.concurrent import Future
@@ -57,7 +57,8 @@ class DirectStream(IOStream):
 
 
 class PacedListener(socket.socket):
-    """A listening socket that gives out a few connections at one turn of the loop, and the others at the next ones.
+    """A listening socket, taken over from `listener`, that gives out a few connections at one turn of the loop, the
+    others at the next ones.
 
     After a cut thousands come back at once. Tornado takes up to 128 of them in a turn, and whoever uploads or
     grades meanwhile waits for all those handshakes at each of the dozen turns that a request needs.
@@ -89,6 +90,3 @@ class UploadServer(HTTPServer):
         stream.__class__ = DirectStream
         stream.read_chunk_size = _BUFFER_BYTES
         super().handle_stream(stream, address)
-
-    def add_sockets(self, sockets: Iterable[socket.socket]) -> None:
-        super().add_sockets([PacedListener(each) for each in sockets])

@@ -20,7 +20,7 @@ from handlers.base import Application
 from handlers.protocol.centrifugo import CloseCode
 from server.application import build_application
 from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
-from server.http_server import CHUNK_BYTES, UploadServer
+from server.http_server import CHUNK_BYTES, PacedListener, UploadServer
 from server.services import Built, build
 from server.settings import Settings, naming
 from storage.domain.errors import ServiceError
@@ -86,7 +86,7 @@ def _ease_garbage_collection() -> None:
 def _listen(settings: Settings, application: Application) -> UploadServer:
     host, port = settings.server.host, settings.server.port
     with naming("server.host and server.port"):
-        sockets = bind_sockets(port, host, backlog=_BACKLOG)
+        sockets = [PacedListener(bound) for bound in bind_sockets(port, host, backlog=_BACKLOG)]
     server = UploadServer(
         application,
         chunk_size=CHUNK_BYTES,
