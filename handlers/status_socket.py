@@ -25,7 +25,7 @@ from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscr
 from handlers.protocol.channels import may_have, user_channel
 from handlers.protocol.command_pace import CommandPace
 from handlers.protocol.socket_deadlines import DeadlineLimits, Due, SocketDeadlines
-from handlers.protocol.websocket_frame import text_frame
+from handlers.protocol.websocket_frame import text_frames
 from handlers.small_body import SmallBodyHandler
 from handlers.subscription import Subscription
 from storage.change_feed import ChangeFeed
@@ -282,7 +282,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     def _send(self, payload: bytes) -> None:
         if not self._is_closed:
-            self._outbox.reply(text_frame(payload))
+            self._outbox.reply(text_frames(payload))
 
     def _let_go_of_the_request(self) -> None:
         """A socket is open for hours, and a fifth of its memory would be what only the upgrade needed."""
