@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,8 +20,6 @@ Bytes = bytes | memoryview
 
 _KERNEL_BYTES = 64 << 10
 """Of the socket's send buffer. The kernel would let it grow to 4 MiB, beside which a bound of 1 MiB were none."""
-_PIECE_BYTES = 64 << 10
-"""Handed to Tornado at once: whoever reads 16 kB/s is seen to take something every few seconds."""
 _MAX_VOLATILE = 64
 """Uploads whose progress is kept for a slow reader; as many as one user may have under way."""
 
@@ -29,8 +28,9 @@ _MAX_VOLATILE = 64
 class _Backlog:
     """What the kernel would not take. There is one only while something waits."""
 
-    pieces: deque[tuple[Bytes, int]] = field(default_factory=deque)
-    """Bytes, and how many published ones are gone with them."""
+    frames: deque[tuple[bytes, int]] = field(default_factory=deque)
+    """Each with how many published bytes are gone with it. Of the one being written Tornado has all the rest, so
+    that no control frame of its own comes in the middle."""
     volatile: dict[str, bytes] = field(default_factory=dict)
     published_bytes: int = 0
     has_moved: bool = True
@@ -53,9 +53,10 @@ class Outbox:
         """True when the kernel has taken everything."""
         return self._backlog is None
 
-    def reply(self, frame: bytes) -> None:
+    def reply(self, frames: Iterable[bytes]) -> None:
         """Send the answer to a command; whoever waits for `drained` before each has few of those waiting."""
-        self._put(frame, 0)
+        for frame in frames:
+            self._put(frame, 0)
 
     def publish(self, frame: bytes) -> bool:
         """Send a frame nobody asked for; False if too much of that waits for the reader already."""
@@ -95,16 +96,14 @@ class Outbox:
     def _put(self, frame: bytes, published_bytes: int) -> None:
         if self._backlog is None:
             rest = self._send(frame)
-            if not rest:
-                return
-            self._backlog = _Backlog(published_bytes=published_bytes)
-            self._backlog.pieces.append((rest, published_bytes))
-            self._write(self._backlog)
+            if rest:
+                self._backlog = _Backlog(published_bytes=published_bytes)
+                self._write(self._backlog, rest, published_bytes)
         else:
             self._backlog.published_bytes += published_bytes
-            self._backlog.pieces.append((frame, published_bytes))
+            self._backlog.frames.append((frame, published_bytes))
 
-    def _send(self, frame: Bytes) -> Bytes:
+    def _send(self, frame: bytes) -> Bytes:
         """Give the kernel what it takes at once; returns the rest. Nothing is left of what goes to a dead peer."""
         stream = self._stream
         if stream.closed():
@@ -120,14 +119,10 @@ class Outbox:
             return b""
         return memoryview(frame)[sent_bytes:] if sent_bytes < len(frame) else b""
 
-    def _write(self, backlog: _Backlog) -> None:
-        """Have Tornado write the first piece; it says when the kernel has taken it."""
-        rest, published_bytes = backlog.pieces.popleft()
-        if len(rest) > _PIECE_BYTES:
-            backlog.pieces.appendleft((memoryview(rest)[_PIECE_BYTES:], published_bytes))
-            rest, published_bytes = memoryview(rest)[:_PIECE_BYTES], 0
+    def _write(self, backlog: _Backlog, rest: Bytes, published_bytes: int) -> None:
+        """Have Tornado write the rest of a frame; it says when the kernel has taken it."""
         try:
-            written = self._stream.write(memoryview(rest))
+            written = self._stream.write(rest)
         except StreamClosedError:
             self._end(backlog)
             return
@@ -139,15 +134,14 @@ class Outbox:
             return
         backlog.has_moved = True
         backlog.published_bytes -= published_bytes
-        while backlog.pieces or backlog.volatile:
-            if not backlog.pieces:
-                backlog.pieces.extend((frame, 0) for frame in backlog.volatile.values())
+        while backlog.frames or backlog.volatile:
+            if not backlog.frames:
+                backlog.frames.extend((frame, 0) for frame in backlog.volatile.values())
                 backlog.volatile.clear()
-            piece, published_bytes = backlog.pieces.popleft()
-            rest = self._send(piece)
+            frame, published_bytes = backlog.frames.popleft()
+            rest = self._send(frame)
             if rest:
-                backlog.pieces.appendleft((rest, published_bytes))
-                self._write(backlog)
+                self._write(backlog, rest, published_bytes)
                 return
             backlog.published_bytes -= published_bytes
         self._end(backlog)

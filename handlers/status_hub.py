@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,17 +15,25 @@ from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.recovery_ring import RecentPublication, RecoveryRing
 from handlers.protocol.representations import Representations
 from handlers.protocol.slots import Slots
+from handlers.protocol.socket_deadlines import SocketDeadlines
 from handlers.protocol.websocket_frame import text_frame
 from handlers.subscription import Subscription
 from storage.change_feed import Change
 from storage.domain.clock import Clock
 
+_TICK_SECONDS = 0.25
+"""How late a ping or a close may be; thousands of sockets are looked through in a fraction of a millisecond."""
+
 
 class Socket(Protocol):
-    """An open socket, seen from here."""
+    """An open socket, seen from here. No method waits or raises."""
 
-    def disconnect(self, code: tuple[int, str]) -> None:
-        """Close it. Neither waits nor raises."""
+    deadlines: SocketDeadlines
+
+    def look_at_the_clock(self, now: float) -> None:
+        """Do what is due at `now`."""
+
+    def disconnect(self, code: tuple[int, str]) -> None: ...
 
 
 class Elsewhere(Protocol):
@@ -121,6 +131,14 @@ class StatusHub:
             frame = text_frame(centrifugo.push(channel, centrifugo.volatile_publication(data)))
             for subscription in list(subscriptions):
                 subscription.publish_volatile(key, frame)
+
+    async def watch_the_clock(self) -> None:
+        """Have every socket do what is due, until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now = time.monotonic()
+            for socket in [socket for socket in self._sockets if socket.deadlines.next <= now]:
+                socket.look_at_the_clock(now)
 
     def disconnect_all(self, code: tuple[int, str]) -> None:
         for socket in list(self._sockets):

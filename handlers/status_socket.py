@@ -6,17 +6,16 @@ channel and any others, each beginning with a snapshot → pings, publications, 
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.routing import PathMatches
+from tornado.util import ObjectDict
 from tornado.websocket import WebSocketHandler
 
 from handlers.base import BaseHandler
@@ -25,7 +24,8 @@ from handlers.protocol import centrifugo
 from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed, UnsubscribeCode
 from handlers.protocol.channels import may_have, user_channel
 from handlers.protocol.command_pace import CommandPace
-from handlers.protocol.websocket_frame import text_frame
+from handlers.protocol.socket_deadlines import DeadlineLimits, Due, SocketDeadlines
+from handlers.protocol.websocket_frame import text_frames
 from handlers.small_body import SmallBodyHandler
 from handlers.subscription import Subscription
 from storage.change_feed import ChangeFeed
@@ -47,15 +47,16 @@ MAX_INBOUND_BYTES = 64 << 10
 _EXPIRY_GRACE_SECONDS = 25.0
 """How long a socket outlives its token, for the SDK to refresh it (design section 4)."""
 _VERSION = "turantalim"
+_ANY_REQUEST = HTTPServerRequest(
+    start_line=RequestStartLine("GET", "/connection/websocket", "HTTP/1.1"), headers=HTTPHeaders(Host="any")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusLimits:
     """See `status` in config.yaml."""
 
-    connect_seconds: float
-    ping_seconds: int
-    pong_seconds: float
+    deadlines: DeadlineLimits
     outgoing_bytes: int
     commands_per_second: float
 
@@ -69,7 +70,6 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self._feed = feed
         self._limits = limits
         self._subscriptions: dict[str, Subscription] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
         self._is_closed = False
 
     # Tornado's hooks
@@ -92,9 +92,11 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self.set_nodelay(True)  # Tornado gave it back at the upgrade; a publication must not wait for an ACK
         connection: Any = self.ws_connection  # there, and with its stream, as long as the socket is open
         self._outbox = Outbox(connection.stream, self._limits.outgoing_bytes)
-        self._pace = CommandPace(self._limits.commands_per_second, time.monotonic())
+        now = time.monotonic()
+        self._pace = CommandPace(self._limits.commands_per_second, now)
+        self.deadlines = SocketDeadlines(self._limits.deadlines, now)
+        self._let_go_of_the_request()
         self.services.hub.opened(self)
-        self._after("connect", self._limits.connect_seconds, lambda: self.disconnect(CloseCode.STALE))
 
     async def on_message(self, message: str | bytes) -> None:
         """Tornado reads the next frame only when this one is dealt with."""
@@ -122,6 +124,17 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     # The hub's view
 
+    def look_at_the_clock(self, now: float) -> None:
+        match self.deadlines.due(now):
+            case Due.PING:
+                self._ping(now)
+            case Due.NO_CONNECT:
+                self.disconnect(CloseCode.STALE)
+            case Due.NO_PONG:
+                self.disconnect(CloseCode.NO_PONG)
+            case Due.NO_REFRESH:
+                self.disconnect(CloseCode.EXPIRED)
+
     def disconnect(self, code: tuple[int, str]) -> None:
         """Close with one of the protocol's codes; the SDKs know from it whether to come back."""
         self._forget()
@@ -136,7 +149,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
             case _ if self._principal is None:
                 self.disconnect(CloseCode.BAD_REQUEST)
             case centrifugo.Pong():
-                self._cancel("pong")
+                self.deadlines.ponged()
             case centrifugo.Subscribe():
                 await self._subscribe(command, self._principal)
             case centrifugo.Unsubscribe():
@@ -158,20 +171,20 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
             self.disconnect(CloseCode.CONNECTION_LIMIT)
             return
         self._principal = principal
-        self._cancel("connect")
+        client = uuid.uuid4()
+        self.deadlines.connected(time.monotonic(), share=client.bytes[0] / 256)
         own = user_channel(principal.person.id)
         subscribed = await self._begin(own, command.recover.get(own))
         connected = Connected(
-            client=uuid.uuid4().hex,
+            client=client.hex,
             version=_VERSION,
-            ping_seconds=self._limits.ping_seconds,
+            ping_seconds=int(self._limits.deadlines.ping_seconds),
             ttl_seconds=_seconds_left(principal),
             subscriptions={own: subscribed},
         )
         self._send(centrifugo.reply(command.id, "connect", connected.as_json()))
         self._go_live(own)
         self._expect_refresh(principal)
-        self._after("ping", self._limits.ping_seconds, self._ping)
 
     async def _subscribe(self, command: centrifugo.Subscribe, principal: Principal) -> None:
         channel = command.channel
@@ -252,45 +265,35 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     # Time
 
-    def _ping(self) -> None:
+    def _ping(self, now: float) -> None:
         """Ask for a sign of life. Whoever still reads what came before gives one by reading."""
         if not self._outbox.has_moved():
             self.disconnect(CloseCode.NO_PONG)
             return
-        if (
-            self._outbox.is_empty and "pong" not in self._timers
-        ):  # a later ping gives an earlier one no more time
-            self._after("pong", self._limits.pong_seconds, lambda: self.disconnect(CloseCode.NO_PONG))
+        if self._outbox.is_empty:
+            self.deadlines.expect_pong(now)
         self._send(centrifugo.PING)
-        self._after("ping", self._limits.ping_seconds, self._ping)
 
     def _expect_refresh(self, principal: Principal) -> None:
-        late = principal.expires_at.timestamp() - time.time() + _EXPIRY_GRACE_SECONDS
-        self._after("expiry", late, lambda: self.disconnect(CloseCode.EXPIRED))
-
-    def _after(self, name: str, seconds: float, action: Callable[[], None]) -> None:
-        self._cancel(name)
-        if self._is_closed:  # while it was being connected
-            return
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, action)
-
-    def _cancel(self, name: str) -> None:
-        if timer := self._timers.pop(name, None):
-            timer.cancel()
+        left = principal.expires_at.timestamp() - time.time()
+        self.deadlines.refresh_by(time.monotonic() + left + _EXPIRY_GRACE_SECONDS)
 
     # Writing and ending
 
     def _send(self, payload: bytes) -> None:
         if not self._is_closed:
-            self._outbox.reply(text_frame(payload))
+            self._outbox.reply(text_frames(payload))
+
+    def _let_go_of_the_request(self) -> None:
+        """A socket is open for hours, and a fifth of its memory would be what only the upgrade needed."""
+        self.request = _ANY_REQUEST
+        self.ui = ObjectDict()  # the names of templates, of which there are none
 
     def _forget(self) -> None:
-        """Leave the hub and stop every timer. Idempotent: closing and being closed both come here."""
+        """Leave the hub. Idempotent: closing and being closed both come here."""
         if self._is_closed:
             return
         self._is_closed = True
-        for name in list(self._timers):
-            self._cancel(name)
         for channel in list(self._subscriptions):
             self._leave(channel)
         if self._principal is not None:

@@ -109,7 +109,7 @@ def _serve(settings: Settings) -> int:
 
 
 def _alone(settings: Settings, mongod: EmbeddedMongod | None) -> Duties:
-    def say_where(sockets: list[socket.socket]) -> None:
+    def say_where(sockets: Sequence[socket.socket]) -> None:
         sys.stdout.write(announcement(settings.server, sockets))
         sys.stdout.flush()
 

@@ -10,7 +10,7 @@ import asyncio
 import gc
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -20,7 +20,7 @@ from handlers.base import Application
 from handlers.protocol.centrifugo import CloseCode
 from server.application import build_application
 from server.embedded_mongod import EmbeddedMongod
-from server.http_server import CHUNK_BYTES, UploadServer
+from server.http_server import CHUNK_BYTES, PacedListener, UploadServer
 from server.services import Built, Shared, build
 from server.settings import Settings, naming
 from storage.domain.errors import ServiceError
@@ -44,7 +44,7 @@ class Duties:
 
     listen: Callable[[], list[socket.socket]]
     """Called once all is there to serve with."""
-    serving: Callable[[list[socket.socket]], None]
+    serving: Callable[[Sequence[socket.socket]], None]
     """Called once requests are served."""
     mongod: EmbeddedMongod | None = None
     """To keep running."""
@@ -73,6 +73,7 @@ async def serve(settings: Settings, mongo_uri: str, secret: str, duties: Duties)
         follow = [
             tasks.start(built.feed.run(), "change feed"),
             tasks.start(built.broadcast.run(built.services.hub.heard_elsewhere), "broadcast"),
+            tasks.start(built.services.hub.watch_the_clock(), "clock of the sockets"),
         ]
         if not duties.worker:  # one does it for all
             follow.append(tasks.start(_sweep_regularly(settings, built), "sweep"))
@@ -98,7 +99,7 @@ def _ease_garbage_collection() -> None:
 
 
 def _listen(settings: Settings, application: Application, duties: Duties) -> UploadServer:
-    sockets = duties.listen()
+    sockets = [PacedListener(listener) for listener in duties.listen()]
     server = UploadServer(
         application,
         chunk_size=CHUNK_BYTES,

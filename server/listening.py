@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 from tornado.netutil import bind_sockets
 
 from server.settings import Server, naming
+
+_BACKLOG = 4096
+"""Connections not yet accepted: after a cut thousands come back at once, and who is turned away waits a second."""
 
 
 def open_sockets(settings: Server, processes: int = 1) -> list[list[socket.socket]]:
@@ -18,17 +22,20 @@ def open_sockets(settings: Server, processes: int = 1) -> list[list[socket.socke
     and get its share of the connections.
     """
     with naming("server.host and server.port"):
-        first = bind_sockets(settings.port, settings.host)
+        first = bind_sockets(settings.port, settings.host, backlog=_BACKLOG)
         if processes == 1:
             return [first]
         for each in first:
             each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         port = first[0].getsockname()[1]
-        others = [bind_sockets(port, settings.host, reuse_port=True) for _ in range(processes - 1)]
-    return [first, *others]
+        return [first, *(_open_another(settings.host, port) for _ in range(processes - 1))]
 
 
-def announcement(settings: Server, sockets: list[socket.socket]) -> str:
+def announcement(settings: Server, sockets: Sequence[socket.socket]) -> str:
     """The line on standard output that says where requests are served (design section 2)."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"listening on http://{host}:{sockets[0].getsockname()[1]}\n"
+
+
+def _open_another(host: str, port: int) -> list[socket.socket]:
+    return bind_sockets(port, host, backlog=_BACKLOG, reuse_port=True)

@@ -14,6 +14,7 @@ from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.multipart_stream import StreamLimits
 from handlers.protocol.pace import PaceLimits
 from handlers.protocol.slots import LocalSlots, Slots
+from handlers.protocol.socket_deadlines import DeadlineLimits
 from handlers.protocol.upload_form import FormLimits
 from handlers.protocol.upload_quota import QuotaLimits, UploadQuota
 from handlers.status_hub import HubLimits, StatusHub
@@ -123,9 +124,7 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
         dev_login=settings.dev_login,
     )
     status_limits = StatusLimits(
-        connect_seconds=status.connect_seconds,
-        ping_seconds=status.ping_seconds,
-        pong_seconds=status.pong_seconds,
+        deadlines=DeadlineLimits(status.connect_seconds, status.ping_seconds, status.pong_seconds),
         outgoing_bytes=status.outgoing_bytes,
         commands_per_second=status.commands_per_second,
     )

@@ -231,12 +231,18 @@ class Database:
             {"resumeAfter": after} if after else {"startAtOperationTime": _timestamp(since + 1)}
         )
         stage = {"$changeStream": {"fullDocument": "whenAvailable", **start}}
+        has_begun = False
         try:
             async with aclosing(self._batches(name, [stage, *pipeline])) as batches:
                 async for changes, token in batches:
+                    has_begun = True
                     yield RawBatch([_raw(change) for change in changes], token)
         except Unavailable as error:
-            if _is_unresumable(error):
+            # Whatever MongoDB has against a token: without one it may have nothing.
+            refuses_token = (
+                after is not None and not has_begun and isinstance(error.__cause__, OperationFailure)
+            )
+            if refuses_token or _is_unresumable(error):
                 raise PositionLost from error
             raise
         raise PositionLost  # the stream ended: the collection was dropped or renamed

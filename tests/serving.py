@@ -44,6 +44,7 @@ def application(io_loop: IOLoop, built: Built) -> Iterator[Application]:
         return [
             application.tasks.start(built.feed.run(), "change feed"),
             application.tasks.start(built.broadcast.run(hearer), "broadcast"),
+            application.tasks.start(built.services.hub.watch_the_clock(), "clock of the sockets"),
         ]
 
     async def end(following: list[asyncio.Task[None]]) -> None:
