@@ -128,10 +128,8 @@ class Supervisor:
 
     def _hear_signal(self, *_: object) -> None:
         self._told_to_stop = True
-        for number in _STOP_SIGNALS:
-            signal.signal(
-                number, signal.SIG_DFL
-            )  # the second one ends us, and the kernel then ends the workers
+        for number in _STOP_SIGNALS:  # the second one ends us, and with us the kernel ends the workers
+            signal.signal(number, signal.SIG_DFL)
 
     def _wait(self) -> None:
         """Until there may be something to do."""
@@ -246,9 +244,8 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(
-                signal.SIGINT, signal.SIG_IGN
-            )  # Ctrl-C is for all in the terminal; ours passes it on
+            # Ctrl-C is for everyone in the terminal's group; the supervisor passes it on.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
             for end in (self._woken, self._wake):
                 end.close()
