@@ -13,7 +13,7 @@ from tests.e2e.javascript import JavaScriptSdkClient
 pytestmark = [pytest.mark.gen_test(timeout=90), pytest.mark.parametrize("sdk", SDKS)]
 
 QUEUE, OTHER_QUEUE, OWN = "queue:writing", "queue:speaking", "user:42"
-PERMISSION_DENIED = 103
+PERMISSION_DENIED, SERVER_UNSUBSCRIBE = 103, 2000
 SHORT_SECONDS = 2
 
 
@@ -95,6 +95,21 @@ async def test_a_token_is_replaced_on_the_live_connection_before_it_expires(
         await page.hears("submission.created", submission["id"])
         assert page.lost == []
         assert page.begun[OWN] == [False]
+    assert day.server.log_lines("error") == []
+
+
+async def test_whoever_is_no_reviewer_any_more_keeps_the_connection_but_not_the_queue(
+    sdk: str, tmp_path: Path, shared_mongod: dict[str, str]
+) -> None:
+    async with exam_day(sdk, tmp_path, **shared_mongod) as day, day.people() as (student, _):
+        desk = day.client(Login(token("42", "reviewer", SHORT_SECONDS), lambda: token("42", "student")))
+        await desk.connect()
+        await desk.subscribe(QUEUE)
+        await desk.until(lambda: desk.ended == {QUEUE: [SERVER_UNSUBSCRIBE]})
+        submission = await student.submit_writing(1, [PAGE], [PAGE])
+        await desk.hears("submission.created", submission["id"], OWN)
+        assert desk.told(QUEUE) == []
+        assert desk.lost == []
     assert day.server.log_lines("error") == []
 
 
