@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import SECRET
 from tests.e2e.clients import Login, PythonSdkClient, SdkClient
 from tests.e2e.javascript import in_chromium, in_node
 from tests.e2e.processes import free_port
@@ -20,6 +19,7 @@ from tests.handlers.tokens import signed
 from tests.latency_proxy import Link, latency_proxy
 from tests.media_samples import photo
 from tests.people import Reviewer, Student, photo_file
+from tests.serving import SECRET
 
 PAGE = photo_file(photo(64, 48))
 SCORE = {"task1_score": 20.5, "task2_score": 45.0}

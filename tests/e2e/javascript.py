@@ -17,6 +17,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, StaticFileHandler
 from tornado.websocket import WebSocketHandler
 
+from tests import asyncapi
 from tests.e2e.browser import chromium, open_page
 from tests.e2e.clients import (
     MAX_RECONNECT_SECONDS,
@@ -100,7 +101,7 @@ class JavaScriptSdkClient(SdkClient):
 
     async def told_by_sdk(self, event: str, context: Json) -> None:
         """One of the SDK's own events (see ClientEvents and SubscriptionEvents in its types), or one of the
-        driver's. Those of a client-side subscription have their channel in the context as well."""
+        driver's: a token is wanted, a frame was sent or received."""
         match event:
             case "connecting" if context["code"] != 0:  # 0: connect was called
                 await self.connection_lost(context["code"])
@@ -112,8 +113,14 @@ class JavaScriptSdkClient(SdkClient):
                 await self.subscription_ended(context["channel"], context["code"])
             case "publication":
                 await self.publication_heard(context["channel"], context["data"], context.get("offset", 0))
-            case "frame":
-                self.frames.append(context["commands"])
+            case "sent":
+                commands = [json.loads(line) for line in context["text"].splitlines()]
+                for command in commands:
+                    asyncapi.check_command(command)
+                await self.note(lambda: self.frames.append(len(commands)))
+            case "received":
+                for line in filter(None, context["text"].split("\n")):
+                    asyncapi.check_message(line)
             case "token":
                 self.command("giveToken", token=await self.token_wanted())
 

@@ -27,7 +27,7 @@ class Application {
     this.sdk = new Centrifuge(url, {
       token,
       getToken: () => this.askForToken(),
-      websocket: watched(WebSocket, commands => tell('frame', { commands })),
+      websocket: watched(WebSocket, (way, text) => tell(way, { text })),
       ...options
     })
     this.listen(this.sdk, CLIENT_EVENTS)
@@ -72,12 +72,17 @@ class Application {
   }
 }
 
-/** The same WebSocket; `seen` is told how many commands each frame holds that the SDK sends. */
+/** The same WebSocket; `seen` is told the text of each frame, and whether it was 'sent' or 'received'. */
 function watched (WebSocket, seen) {
   return class extends WebSocket {
-    send (frame) {
-      seen(frame.split('\n').length)
-      super.send(frame)
+    constructor (...settings) {
+      super(...settings)
+      this.addEventListener('message', ({ data }) => seen('received', data))
+    }
+
+    send (text) {
+      seen('sent', text)
+      super.send(text)
     }
   }
 }
