@@ -18,7 +18,7 @@ from tests.e2e.clients import SdkClient, sdk_client
 from tests.e2e.processes import WAIT_SECONDS, eventually, is_running
 from tests.e2e.promises import assert_promises_kept, documents
 from tests.e2e.server_process import ServerProcess
-from tests.e2e.workers import children_of, is_served_by, socket_to, wire_to, workers_of
+from tests.e2e.workers import children_of, clients_of, socket_to, wire_to, workers_of
 from tests.forms import encode, file
 from tests.handlers.plain_socket import PlainSocket
 from tests.handlers.uploads import upload_head, writing_form
@@ -493,9 +493,10 @@ async def _sdk_client_of(
     server: ServerProcess, worker: int, token: str, clients: AsyncExitStack
 ) -> SdkClient:
     """A client whose connection `worker` has; one that went to another is closed again."""
+    before = clients_of(server, worker)
     while True:
         client = await clients.enter_async_context(sdk_client(server.websocket_url, token))
-        if is_served_by(server, worker, client.local_port):
+        if clients_of(server, worker) - before:
             return client
         await client.disconnect()
 

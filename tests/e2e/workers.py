@@ -31,14 +31,14 @@ def children_of(server: ServerProcess) -> list[int]:
     return [pid for pid in found if _parent(pid) == server.pid]
 
 
-def is_served_by(server: ServerProcess, worker: int, local_port: int) -> bool:
-    """Whether `worker` has the other end of our connection from `local_port`, on which something was answered."""
-    ends = f":{urlsplit(server.url).port:04X}", f":{local_port:04X}"
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[1].endswith(ends[0]) and fields[2].endswith(ends[1]):
-            return _has_open(worker, f"socket:[{fields[9]}]")
-    raise LookupError(local_port)
+def clients_of(server: ServerProcess, worker: int) -> set[int]:
+    """The ports from which the connections come that `worker` has accepted."""
+    sockets = _sockets_of(worker)
+    port = f":{urlsplit(server.url).port:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {
+        int(row[2].rpartition(":")[2], 16) for row in rows if row[1].endswith(port) and row[9] in sockets
+    } - {0}
 
 
 def connection_to(server: ServerProcess, worker: int) -> socket.socket:
@@ -49,7 +49,7 @@ def connection_to(server: ServerProcess, worker: int) -> socket.socket:
         connection = socket.create_connection((address.hostname, address.port or 80), WAIT_SECONDS)
         connection.sendall(HEALTH)
         assert next_answer(connection).status_code == 200
-        if is_served_by(server, worker, connection.getsockname()[1]):
+        if connection.getsockname()[1] in clients_of(server, worker):
             connection.setblocking(False)
             return connection
         connection.close()
@@ -79,12 +79,13 @@ def _parent(pid: int) -> int:
     return int((_read(Path(f"/proc/{pid}/stat")).rpartition(")")[2].split() or ["", "0"])[1])
 
 
-def _has_open(pid: int, name: str) -> bool:
+def _sockets_of(pid: int) -> set[str]:
+    """Their inodes."""
+    found = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # it was closed meanwhile
-            if str(descriptor.readlink()) == name:
-                return True
-    return False
+            found.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
+    return found
 
 
 def _read(path: Path) -> str:

@@ -10,6 +10,7 @@ import pytest
 
 from server.settings import HOME
 from server.shared_metrics import SharedMetrics
+from tests.storage.small_disk import fill, mounted
 
 COUNTER = """
 import sys
@@ -84,6 +85,13 @@ def test_the_files_have_their_space_before_they_are_used_and_no_others_are_made(
     shown_by(folder, 0)
     shown_by(folder, 1)
     assert {file.name: file.stat().st_size for file in folder.iterdir()} == before
+
+
+def test_a_full_disk_ends_nobody_who_counts(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=8m") as disk:
+        SharedMetrics(disk / "metrics", 2).make()
+        fill(disk / "rest", leaving_bytes=0)
+        assert "turantalim_sockets 3.0" in shown_by(disk / "metrics", 0)
 
 
 def test_what_an_earlier_server_counted_is_forgotten(shared: SharedMetrics, tmp_path: Path) -> None:
