@@ -74,10 +74,10 @@ async def serve(settings: Settings, mongo_uri: str, secret: str, duties: Duties)
             tasks.start(built.feed.run(), "change feed"),
             tasks.start(built.broadcast.run(built.services.hub.heard_elsewhere), "broadcast"),
             tasks.start(built.services.hub.watch_the_clock(), "clock of the sockets"),
+            tasks.start(_release_regularly(built), "release of expired claims"),
         ]
         if not duties.worker:  # one does it for all
             follow.append(tasks.start(_sweep_regularly(settings, built), "sweep"))
-            follow.append(tasks.start(_release_regularly(built), "release of expired claims"))
         if duties.mongod is not None:
             follow.append(tasks.start(_keep_running(duties.mongod), "embedded mongod"))
         await told_to_stop.wait()
