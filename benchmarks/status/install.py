@@ -1,0 +1,26 @@
+"""Install the peers into .peers/, each pinned, once: afterwards nothing is downloaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.common.installing import node_app
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PEERS = HERE / ".peers"
+SOURCES = HERE / "peers"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """Where the peers are; None for one that cannot be had on this machine."""
+
+    ws: Path | None
+
+
+def install() -> Installed:
+    """Install what is not there yet in the pinned version. Raises CalledProcessError and TimeoutExpired."""
+    PEERS.mkdir(exist_ok=True)
+    return Installed(node_app(PEERS / "ws", SOURCES / "ws"))
