@@ -109,3 +109,28 @@ class Plain:
     def event(self, seat: Seat, text: bytes) -> Json:
         found: Json = orjson.loads(text)
         return found
+
+
+class SocketIo:
+    """python-socketio's: Engine.IO packets, a token as `auth` of the connect packet, then a snapshot event."""
+
+    path = "/socket.io/?EIO=4&transport=websocket"
+
+    def greeting(self, seat: Seat) -> bytes:
+        return b""
+
+    def received(self, seat: Seat, text: bytes) -> Said:
+        if text == b"2":
+            return Said(b"3")
+        if text.startswith(b"0"):
+            return Said(b"40" + orjson.dumps({"token": seat.token}))
+        if text.startswith(b"40"):
+            return Said()
+        if not text.startswith(b'42["snapshot"'):
+            raise BadAnswer(f"instead of a snapshot: {text[:500]!r}")
+        seat.caught_up = [{"submission": each} for each in orjson.loads(text[2:])[1]["submissions"]]
+        return Said(is_served=True)
+
+    def event(self, seat: Seat, text: bytes) -> Json:
+        name, submission = orjson.loads(text[2:])
+        return {"type": name, "submission": submission}

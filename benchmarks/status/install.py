@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.common.installing import node_app
+from benchmarks.common.installing import node_app, python_environment
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -17,10 +17,14 @@ SOURCES = HERE / "peers"
 class Installed:
     """Where the peers are; None for one that cannot be had on this machine."""
 
+    python: Path
     ws: Path | None
 
 
 def install() -> Installed:
     """Install what is not there yet in the pinned version. Raises CalledProcessError and TimeoutExpired."""
     PEERS.mkdir(exist_ok=True)
-    return Installed(node_app(PEERS / "ws", SOURCES / "ws"))
+    return Installed(
+        python_environment(PEERS / "venv", HERE / "requirements-peers.txt"),
+        node_app(PEERS / "ws", SOURCES / "ws"),
+    )

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from benchmarks.common.processes import Process, free_port
 from benchmarks.status import seeding
-from benchmarks.status.dialects import Centrifugo, Dialect, Plain, Seat
+from benchmarks.status.dialects import Centrifugo, Dialect, Plain, Seat, SocketIo
 from benchmarks.status.install import SOURCES, Installed
 
 PING_SECONDS = 10
 """Of every server, so that the ten seconds a test takes have everyone's pings in them. Our default is 25."""
 _OUTGOING_BYTES = 1 << 20
 """The bound for a slow client where a peer has one; our default."""
+_PONG_SECONDS, _BACKLOG = 8, 4096
 _starts = itertools.count(1)
 
 
@@ -85,11 +86,43 @@ class Running:
 
 def line_up(installed: Installed) -> list[Server]:
     """All that can run on this machine, ours first."""
-    servers = [Server("ours", "ours", _our_command, Centrifugo(), {}, is_ours=True)]
+    python = str(installed.python)
+
+    def script(name: str) -> Callable[[int, Path], list[str]]:
+        return lambda _port, _ours: [python, str(SOURCES / f"{name}.py")]
+
+    servers = [
+        Server("ours", "ours", _our_command, Centrifugo(), {}, is_ours=True),
+        Server("socketio", "python-socketio, Tornado", script("socketio_app"), SocketIo(), {}),
+        Server("uvicorn", "Starlette, uvicorn", _uvicorn(python, "starlette_app"), Plain(), {}),
+        Server(
+            "uvicorn-ws",
+            "Starlette, uvicorn ws",
+            _uvicorn(python, "starlette_app", "websockets"),
+            Plain(),
+            {},
+        ),
+        Server("aiohttp", "aiohttp", script("aiohttp_app"), Plain(), {}),
+        Server("aiohttp-uv", "aiohttp, uvloop", script("aiohttp_app"), Plain(), {"UVL": "1"}),
+        Server("channels", "Django Channels, uvicorn", _uvicorn(python, "channels_app"), Plain(), {}),
+    ]
     if (app := installed.ws) is not None:
         node = {"NODE_ENV": "production"}
         servers.append(Server("ws", "node ws", lambda _port, _ours: ["node", str(app)], Plain(), node))
     return servers
+
+
+def _uvicorn(python: str, app: str, ws="auto") -> Callable[[int, Path], list[str]]:
+    how = [
+        *("--loop", "uvloop", "--http", "httptools", "--ws", ws),
+        *("--ws-ping-interval", str(PING_SECONDS), "--ws-ping-timeout", str(_PONG_SECONDS)),
+        *("--ws-per-message-deflate", "false", "--backlog", str(_BACKLOG)),
+        *("--no-access-log", "--log-level", "warning"),
+    ]
+    return lambda port, _: [
+        *(python, "-m", "uvicorn", f"{app}:app", "--host", "127.0.0.1", "--port", str(port)),
+        *how,
+    ]
 
 
 def _our_command(_: int, ours: Path) -> list[str]:
