@@ -25,7 +25,9 @@ from benchmarks.status.lineup import Server, Surroundings, line_up
 from benchmarks.status.measurements import QUICK, Bench, Sizes
 from server.embedded_mongod import EmbeddedMongod
 
-TESTS = ("push", "fan-out")
+TESTS = ("held", "push", "fan-out", "storm")
+_QUIET_SHARE = 0.05
+"""Above the few per cent of interrupts and kernel threads that a quiet machine shows."""
 Samples = dict[str, dict[str, dict[int, list[Any]]]]
 """By test, server's label and number of clients, in the order they were taken."""
 
@@ -50,7 +52,7 @@ def main() -> int:
         except (BadAnswer, NotStarted) as error:
             sys.stderr.write(f"failed: {error}\n")
             return 1
-    text = _written(samples, sizes, {server.name: server.label for server in servers})
+    text = _written(samples, sizes, servers)
     sys.stdout.write(text)
     if wanted.out:
         wanted.out.write_text(text)
@@ -92,10 +94,12 @@ def _run(disk: Path, servers: Sequence[Server], sizes: Sizes, wanted: argparse.N
         ours = wanted.ours.resolve()
         around = Surroundings(disk, mongod.uri, secrets.token_hex(32), cores.server, ours)
         bench = Bench(sizes, around)
-        for test, measure in (("push", bench.pushes), ("fan-out", bench.fan_outs)):
+        measures = (bench.held, bench.pushes, bench.fan_outs, bench.storms)
+        for test, measure in zip(TESTS, measures, strict=True):
             if test in wanted.tests:
-                samples[test] = {server.label: {} for server in servers}
-                _rounds(test, measure, servers, sizes.rounds, samples[test])
+                taking_part = [server for server in servers if test == "fan-out" or not server.is_limit]
+                samples[test] = {server.label: {} for server in taking_part}
+                _rounds(test, measure, taking_part, sizes.rounds, samples[test])
     return samples
 
 
@@ -115,13 +119,29 @@ def _rounds(
                 into[server.label].setdefault(sample.clients, []).append(sample)
 
 
-def _written(samples: Samples, sizes: Sizes, labels: dict[str, str]) -> str:
-    ours = labels.get("ours", "")
+def _written(samples: Samples, sizes: Sizes, servers: Sequence[Server]) -> str:
+    ours = "".join(server.label for server in servers if server.is_ours)
+    labels = report.Labels(ours, frozenset(server.label for server in servers if server.is_limit))
     parts = [machine(sizes.rounds) + "\n"]
+    if (others := report.others_share(samples)) > _QUIET_SHARE:
+        parts.append(
+            f"**Not a quiet machine:** others took {others:.0%} of the server's core in the fan-outs.\n"
+        )
+    if verdicts := report.verdicts(samples, labels):
+        parts.append("\n".join(verdicts) + "\n")
+    if "held" in samples:
+        parts.append(_part("Held: idle clients", report.held_table(samples["held"], labels)))
     if "push" in samples:
-        title = "PUT → push: from the grade's request to the student's push"
-        parts.append(f"#### {title}\n\n{report.pushes_table(samples['push'], ours)}")
+        title = f"Push: from PUT to the student's push, {sizes.grades} grades"
+        parts.append(_part(title, report.pushes_table(samples["push"], labels)))
     if "fan-out" in samples:
         title = "Fan-out: one event to every reviewer's socket"
-        parts.append(f"#### {title}\n\n{report.fan_outs_table(samples['fan-out'], ours)}")
+        parts.append(_part(title, report.fan_outs_table(samples["fan-out"], labels)))
+    if "storm" in samples:
+        title = f"Storm: {sizes.storm_clients:,} clients cut and back at once, grades going on"
+        parts.append(_part(title, report.storms_table(samples["storm"], labels)))
     return "\n".join(parts)
+
+
+def _part(title: str, table: str) -> str:
+    return f"#### {title}\n\n{table}"

@@ -20,6 +20,7 @@ _SHORT_BYTES = 64
 """Pings and the like are shorter, events longer."""
 _A_STEP = 32
 """How many are connected before the others are looked at again, some 2 ms."""
+_LONG_SECONDS = 0.5
 _RESET = struct.pack("@ii", 1, 0)
 _BROKEN = select.EPOLLERR | select.EPOLLHUP
 
@@ -68,7 +69,7 @@ class Client:
                 self._other(opcode, data[begin:at], now)
         self._rest = data[at:]
 
-    def seat_event(self, line: bytes) -> Json:
+    def read_event(self, line: bytes) -> Json:
         """An event's line, read; its position is remembered."""
         return self._crowd.dialect.event(self.seat, line)
 
@@ -141,19 +142,26 @@ class Crowd:
             "Sec-WebSocket-Version: 13\r\n\r\n"
         ).encode()
 
-    def join(self, seats: Sequence[Seat], seconds: float, at_once: int | None = None) -> float:
-        """Connect everyone, `at_once` at a time (None: all together), and wait until all are served; how many
-        seconds that took."""
-        began, waiting = time.perf_counter(), iter(seats)
+    def join(
+        self,
+        seats: Sequence[Seat],
+        seconds: float,
+        at_once: int | None = None,
+        meanwhile: Callable[[], float] = lambda: _LONG_SECONDS,
+    ) -> float:
+        """Connect everyone, `at_once` at a time (None: all together), and wait until all are served; when the last
+        one was. `meanwhile` is a step of the loop."""
+        waiting = iter(seats)
         wanted = self.served + len(seats)
 
         def enter() -> float:
             for seat in islice(waiting, min(_A_STEP, (at_once or wanted) - len(self.clients) + self.served)):
                 self.clients.append(Client(self, seat))
-            return 0.5 if len(self.clients) == wanted else 0.0
+            wait = meanwhile()
+            return wait if len(self.clients) == wanted else 0.0
 
         self.loop.run(lambda: self.served == wanted, seconds, enter)
-        return max((client.served_at for client in self.clients), default=began) - began
+        return max((client.served_at for client in self.clients), default=0.0)
 
     def leave(self, *, abort: bool = False) -> None:
         """Everyone at once."""

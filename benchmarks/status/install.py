@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.common.installing import node_app, python_environment
+from benchmarks.common.installing import compiled, node_app, python_environment
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -19,6 +19,7 @@ class Installed:
 
     python: Path
     ws: Path | None
+    send_all: Path | None
 
 
 def install() -> Installed:
@@ -27,4 +28,5 @@ def install() -> Installed:
     return Installed(
         python_environment(PEERS / "venv", HERE / "requirements-peers.txt"),
         node_app(PEERS / "ws", SOURCES / "ws"),
+        compiled(PEERS / "send_all", SOURCES / "send_all.c"),
     )

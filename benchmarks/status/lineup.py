@@ -36,7 +36,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A competitor. `command` is given the port and the tree that is ours."""
+    """A competitor. `command` is given the port and our tree; `is_limit`: it can only fan out."""
 
     name: str
     label: str
@@ -44,6 +44,7 @@ class Server:
     dialect: Dialect
     env: Mapping[str, str]
     is_ours: bool = False
+    is_limit: bool = False
 
 
 class Running:
@@ -95,26 +96,21 @@ def line_up(installed: Installed) -> list[Server]:
         Server("ours", "ours", _our_command, Centrifugo(), {}, is_ours=True),
         Server("socketio", "python-socketio, Tornado", script("socketio_app"), SocketIo(), {}),
         Server("uvicorn", "Starlette, uvicorn", _uvicorn(python, "starlette_app"), Plain(), {}),
-        Server(
-            "uvicorn-ws",
-            "Starlette, uvicorn ws",
-            _uvicorn(python, "starlette_app", "websockets"),
-            Plain(),
-            {},
-        ),
         Server("aiohttp", "aiohttp", script("aiohttp_app"), Plain(), {}),
-        Server("aiohttp-uv", "aiohttp, uvloop", script("aiohttp_app"), Plain(), {"UVL": "1"}),
         Server("channels", "Django Channels, uvicorn", _uvicorn(python, "channels_app"), Plain(), {}),
     ]
     if (app := installed.ws) is not None:
         node = {"NODE_ENV": "production"}
         servers.append(Server("ws", "node ws", lambda _port, _ours: ["node", str(app)], Plain(), node))
+    if (binary := installed.send_all) is not None:
+        limit = "send() in C"
+        servers.append(Server("send", limit, lambda _port, _ours: [str(binary)], Plain(), {}, is_limit=True))
     return servers
 
 
-def _uvicorn(python: str, app: str, ws="auto") -> Callable[[int, Path], list[str]]:
+def _uvicorn(python: str, app: str) -> Callable[[int, Path], list[str]]:
     how = [
-        *("--loop", "uvloop", "--http", "httptools", "--ws", ws),
+        *("--loop", "uvloop", "--http", "httptools", "--ws", "websockets-sansio"),
         *("--ws-ping-interval", str(PING_SECONDS), "--ws-ping-timeout", str(_PONG_SECONDS)),
         *("--ws-per-message-deflate", "false", "--backlog", str(_BACKLOG)),
         *("--no-access-log", "--log-level", "warning"),

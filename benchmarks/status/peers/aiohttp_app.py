@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 
 from aiohttp import WSMsgType, web
 from reviews import BACKLOG, OUTGOING_BYTES, PING_SECONDS, PORT, Desk, Event, Refused, claims_of, room_of
@@ -88,17 +87,5 @@ async def build() -> web.Application:
     return app
 
 
-def run(loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> None:
-    loop = loop_factory() if loop_factory else None
-    web.run_app(build(), host="127.0.0.1", port=PORT, backlog=BACKLOG, access_log=None, print=None, loop=loop)
-
-
 if __name__ == "__main__":
-    import os
-
-    if os.environ.get("UVL"):
-        import uvloop
-
-        run(uvloop.new_event_loop)
-    else:
-        run()
+    web.run_app(build(), host="127.0.0.1", port=PORT, backlog=BACKLOG, access_log=None, print=None)
