@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,17 @@ from server.embedded_mongod import EmbeddedMongod
 TESTS = ("held", "push", "fan-out", "storm")
 _QUIET_SHARE = 0.05
 """Above the few per cent of interrupts and kernel threads that a quiet machine shows."""
-Samples = dict[str, dict[str, dict[int, list[Any]]]]
-"""By test, server's label and number of clients, in the order they were taken."""
+Measure = Callable[[Server], Sequence[Any]]
+BySize = dict[int, list[Any]]
+"""Samples by number of clients, in the order they were taken."""
+
+
+@dataclass(slots=True)
+class Measured:
+    """The samples of a run by test and server's label, and who could not do what."""
+
+    samples: dict[str, dict[str, BySize]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
 
 
 def main() -> int:
@@ -47,16 +56,12 @@ def main() -> int:
     _raise_file_limit()
     wanted.dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="run-", dir=wanted.dir, ignore_cleanup_errors=True) as disk:
-        try:
-            samples = _run(Path(disk), servers, sizes, wanted)
-        except (BadAnswer, NotStarted) as error:
-            sys.stderr.write(f"failed: {error}\n")
-            return 1
-    text = _written(samples, sizes, servers)
+        measured = _run(Path(disk), servers, sizes, wanted)
+    text = _written(measured, sizes, servers)
     sys.stdout.write(text)
     if wanted.out:
         wanted.out.write_text(text)
-    return 0
+    return 1 if measured.failures else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -82,10 +87,10 @@ def _raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _run(disk: Path, servers: Sequence[Server], sizes: Sizes, wanted: argparse.Namespace) -> Samples:
+def _run(disk: Path, servers: Sequence[Server], sizes: Sizes, wanted: argparse.Namespace) -> Measured:
     """Everything, from the database server's start to its end; what was started is stopped whatever happens."""
     cores = choose_cores()
-    samples: Samples = {}
+    measured = Measured()
     with ExitStack() as stack:
         mongod = EmbeddedMongod(disk)
         mongod.start()
@@ -94,32 +99,41 @@ def _run(disk: Path, servers: Sequence[Server], sizes: Sizes, wanted: argparse.N
         ours = wanted.ours.resolve()
         around = Surroundings(disk, mongod.uri, secrets.token_hex(32), cores.server, ours)
         bench = Bench(sizes, around)
-        measures = (bench.held, bench.pushes, bench.fan_outs, bench.storms)
+        measures: tuple[Measure, ...] = (bench.held, bench.pushes, bench.fan_outs, bench.storms)
         for test, measure in zip(TESTS, measures, strict=True):
             if test in wanted.tests:
                 taking_part = [server for server in servers if test == "fan-out" or not server.is_limit]
-                samples[test] = {server.label: {} for server in taking_part}
-                _rounds(test, measure, taking_part, sizes.rounds, samples[test])
-    return samples
+                _rounds(test, measure, taking_part, sizes.rounds, measured)
+    return measured
 
 
 def _rounds(
     test: str,
-    measure: Callable[[Server], Sequence[Any]],
+    measure: Measure,
     servers: Sequence[Server],
     rounds: int,
-    into: dict[str, dict[int, list[Any]]],
+    measured: Measured,
 ) -> None:
-    """Server after server, round after round, each round beginning with another one."""
+    """Server after server, round after round, each round beginning with another one. Whoever fails is out."""
+    samples = measured.samples[test] = {server.label: BySize() for server in servers}
+    out = set[str]()
     for number in range(rounds):
         first = number % max(1, len(servers))
         for server in [*servers[first:], *servers[:first]]:
-            for sample in measure(server):
-                progress(f"{test} {number + 1}/{rounds}  {server.label:24} {sample}")
-                into[server.label].setdefault(sample.clients, []).append(sample)
+            if server.name in out:
+                continue
+            try:
+                for sample in measure(server):
+                    progress(f"{test} {number + 1}/{rounds}  {server.label:24} {sample}")
+                    samples[server.label].setdefault(sample.clients, []).append(sample)
+            except (BadAnswer, NotStarted) as error:
+                progress(f"{test} {number + 1}/{rounds}  {server.label:24} failed: {error}")
+                out.add(server.name)
+                measured.failures.append(f"{server.label}, {test}, round {number + 1}")
 
 
-def _written(samples: Samples, sizes: Sizes, servers: Sequence[Server]) -> str:
+def _written(measured: Measured, sizes: Sizes, servers: Sequence[Server]) -> str:
+    samples = measured.samples
     ours = "".join(server.label for server in servers if server.is_ours)
     labels = report.Labels(ours, frozenset(server.label for server in servers if server.is_limit))
     parts = [machine(sizes.rounds) + "\n"]
@@ -127,6 +141,8 @@ def _written(samples: Samples, sizes: Sizes, servers: Sequence[Server]) -> str:
         parts.append(
             f"**Not a quiet machine:** others took {others:.0%} of the server's core in the fan-outs.\n"
         )
+    if measured.failures:
+        parts.append(f"**Failed:** {'; '.join(measured.failures)}.\n")
     if verdicts := report.verdicts(samples, labels):
         parts.append("\n".join(verdicts) + "\n")
     if "held" in samples:

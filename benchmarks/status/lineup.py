@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -127,7 +126,7 @@ def _our_command(_: int, ours: Path) -> list[str]:
 
 
 def _our_env(port: int, home: Path, around: Surroundings) -> dict[str, str]:
-    """As it is configured, but for what would not be like for like: a log line for every request, and the pings."""
+    """As it is configured, but for what would not be like for like: a log line a request, and the pings."""
     return {
         "TURANTALIM_SERVER__PORT": str(port),
         "TURANTALIM_SERVER__STATE_DIR": str(home / "state"),
@@ -137,5 +136,4 @@ def _our_env(port: int, home: Path, around: Surroundings) -> dict[str, str]:
         "TURANTALIM_AUTH__SECRET": around.secret,
         "TURANTALIM_LOGS__LEVEL": "warning",
         "TURANTALIM_STATUS__PING_SECONDS": str(PING_SECONDS),
-        "PYTHONPATH": os.fspath(around.ours),
     }

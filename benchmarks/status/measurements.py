@@ -15,6 +15,7 @@ from benchmarks.status import people
 from benchmarks.status.caller import Caller, Request
 from benchmarks.status.crowd import Client, Crowd
 from benchmarks.status.dialects import BadAnswer, Seat
+from benchmarks.status.frames import BadFrame
 from benchmarks.status.grading import Given, Grading
 from benchmarks.status.lineup import Running, Server, Surroundings
 from benchmarks.status.loop import Loop
@@ -127,9 +128,9 @@ class Bench:
             crowd.join(people.reviewers(self._around.secret, count), _CONNECT_SECONDS, _CONNECTING_AT_ONCE)
             loop.idle(_SETTLE_SECONDS)
             claims = _Claims(crowd, submission, self._reviewer)
-            claims.go_on(sizes.warm_fan_outs)
+            claims.go_on(sizes.warm_fan_outs, fewest=1)
             with self._measured(running) as load:
-                measured = claims.go_on(sizes.fan_outs)
+                measured = claims.go_on(sizes.fan_outs, _FEWEST_FAN_OUTS)
             claims.close()
             crowd.leave()
         load.client_share = sum(each.client_cpu_seconds for each in measured) / sum(
@@ -139,7 +140,7 @@ class Bench:
             count,
             [each.to_last for each in measured],
             [each.last - each.first for each in measured],
-            sum(each.bytes for each in measured) / sum(each.count for each in measured),
+            sum(each.received_bytes for each in measured) / sum(each.count for each in measured),
             load,
         )
 
@@ -212,7 +213,7 @@ class Bench:
             stack.callback(loop.close)
             try:
                 yield running, loop
-            except (BadAnswer, OSError) as error:
+            except (BadAnswer, BadFrame, OSError, LookupError, ValueError) as error:
                 raise BadAnswer(f"{server.label}: {error!r}\n{running.process.last_words()}") from error
 
     @contextlib.contextmanager
@@ -242,7 +243,7 @@ class _FanOut:
     """The receipts of one event."""
 
     count: int = 0
-    bytes: int = 0
+    received_bytes: int = 0
     first: float = 0
     last: float = 0
     sample: bytes = b""
@@ -253,7 +254,7 @@ class _FanOut:
         if not self.count:
             self.first, self.sample = now, line
         self.count += 1
-        self.bytes += len(line)
+        self.received_bytes += len(line)
         self.last = now
 
 
@@ -267,9 +268,10 @@ class _Claims:
         self._caller = Caller(crowd.loop, crowd.port)
         self._number = 0
 
-    def go_on(self, times: int) -> list[_FanOut]:
+    def go_on(self, times: int, fewest: int) -> list[_FanOut]:
+        """So many, or fewer if they take long."""
         done, deadline = list[_FanOut](), time.perf_counter() + _LONGEST_FAN_OUTS_SECONDS
-        while len(done) < times and (len(done) < _FEWEST_FAN_OUTS or time.perf_counter() < deadline):
+        while len(done) < times and (len(done) < fewest or time.perf_counter() < deadline):
             done.append(self._once())
             self._crowd.loop.idle(_BETWEEN_FAN_OUTS_SECONDS)
         return done
