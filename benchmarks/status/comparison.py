@@ -28,6 +28,8 @@ from server.embedded_mongod import EmbeddedMongod
 TESTS = ("held", "push", "fan-out", "storm")
 _QUIET_SHARE = 0.05
 """Above the few per cent of interrupts and kernel threads that a quiet machine shows."""
+_OPEN_FILES = 6_000
+"""One for each client, and a few hundred for the rest."""
 Measure = Callable[[Server], Sequence[Any]]
 BySize = dict[int, list[Any]]
 """Samples by number of clients, in the order they were taken."""
@@ -84,6 +86,8 @@ def _arguments() -> argparse.Namespace:
 def _raise_file_limit() -> None:
     """As far as one may, here and so in every server: each has as many sockets as there are clients."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY and most < _OPEN_FILES:
+        sys.exit(f"the hard limit of open files is {most}, and {_OPEN_FILES:,} are needed: ulimit -Hn")
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
