@@ -1,6 +1,6 @@
 # Two commands matter: `make run` and `make test`. Both install everything they need into .venv/.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fuzz benchmark-upload format lock clean
+.PHONY: help run test check fuzz benchmark-upload benchmark-status format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -15,6 +15,7 @@ help:
 	@echo "make check   ruff (format and lint) and mypy strict"
 	@echo "make fuzz    fuzz the upload form for a minute (FUZZ=-max_total_time=600: for ten)"
 	@echo "make benchmark-upload   measure uploads beside other servers (minutes; see benchmarks/README.md)"
+	@echo "make benchmark-status   the same for sockets: memory, pushes, fan-out, a storm of reconnects"
 	@echo "make format  let ruff rewrite the files"
 	@echo "make lock    rewrite constraints.txt from what is installed"
 	@echo "make clean   remove .venv and caches (never var/, which holds answers)"
@@ -35,6 +36,9 @@ fuzz: $(VENV)/.fuzz
 
 benchmark-upload: $(VENV)/.run
 	$(BIN)/python benchmarks/upload/run.py $(BENCHMARK)
+
+benchmark-status: $(VENV)/.run
+	$(BIN)/python benchmarks/status/run.py $(BENCHMARK)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import secrets
 import shutil
 import signal
@@ -13,18 +11,18 @@ import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 
+from benchmarks.common.machine import machine, names, progress
+from benchmarks.common.processes import NotStarted, choose_cores, on_core
 from benchmarks.upload import report
 from benchmarks.upload.install import ROOT, install
 from benchmarks.upload.lineup import Running, Server, Surroundings, knows_hashing, line_up
 from benchmarks.upload.load import BadAnswer
 from benchmarks.upload.measurements import QUICK, Bench, Measured, Sample, Sizes, make_forms
-from benchmarks.upload.processes import NotStarted, choose_cores, on_core
 from server.embedded_mongod import EmbeddedMongod
 
 T = TypeVar("T")
@@ -68,18 +66,14 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="small sizes, one round: does it work at all?")
     parser.add_argument("--rounds", type=int, help=f"rounds of each test (default: {Sizes().rounds})")
-    parser.add_argument("--tests", type=_names, default=TESTS, help=f"of {','.join(TESTS)} (default: all)")
-    parser.add_argument("--servers", type=_names, help="e.g. ours,ours-safe,nginx (default: all)")
+    parser.add_argument("--tests", type=names, default=TESTS, help=f"of {','.join(TESTS)} (default: all)")
+    parser.add_argument("--servers", type=names, help="e.g. ours,ours-safe,nginx (default: all)")
     parser.add_argument(
         "--dir", type=Path, default=ROOT / "var" / "benchmark", help="a folder on a real disk"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the report there")
     parser.add_argument("--install-only", action="store_true", help="install the peers, measure nothing")
     return parser.parse_args()
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _check_disk(folder: Path, sizes: Sizes) -> None:
@@ -117,7 +111,7 @@ def _run(disk: Path, servers: Sequence[Server], sizes: Sizes, tests: Sequence[st
         for started in running:
             started.process.stop()  # the last test wants the machine for itself, and our state_dir
         if "memory" in tests and (safe := [server for server in servers if server.name == "ours-safe"]):
-            _progress("memory")
+            progress("memory")
             memory = bench.memory(safe[0])
     return _written(measured, memory, sizes, {server.name: server.label for server in servers})
 
@@ -142,7 +136,7 @@ def _rounds(
         first = number % max(1, len(running))
         for each in [*running[first:], *running[:first]]:
             sample = _guard(each, measure)
-            _progress(
+            progress(
                 f"{test} {number + 1}/{rounds}  {each.server.label:20} {sample.megabytes_per_second:7.0f} MB/s"
             )
             measured.add(test, each.server.label, sample)
@@ -185,27 +179,10 @@ def _written(measured: Measured, memory: Sequence[Sample], sizes: Sizes, labels:
 
 
 def _machine(sizes: Sizes) -> str:
-    cores = choose_cores()
-    pinned = "server on one core, load generator on another" if cores.server is not None else "not pinned"
-    lines = [
-        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, {os.cpu_count()} cores, Linux {_kernel()}, "
-        f"Python {platform.python_version()}; {pinned}; medians of {sizes.rounds} interleaved rounds.",
-    ]
+    lines = [machine(sizes.rounds)]
     if not knows_hashing():
         lines.append("This version of our server cannot leave out sha256: it hashes in every row.")
     return "\n".join(lines) + "\n"
-
-
-def _kernel() -> str:
-    """Its version without what a distributor added."""
-    return platform.release().partition("-")[0]
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
 
 
 def _file_system(folder: Path) -> str:
@@ -216,7 +193,3 @@ def _file_system(folder: Path) -> str:
         if folder.resolve().is_relative_to(mount) and len(mount) >= best:
             best, kind = len(mount), after.split()[0]
     return kind
-
-
-def _progress(text: str) -> None:
-    sys.stderr.write(f"{datetime.now():%H:%M:%S} {text}\n")

@@ -17,8 +17,8 @@ from typing import Any
 
 from pymongo import MongoClient
 
+from benchmarks.common.processes import Process, free_port
 from benchmarks.upload.install import HERE, ROOT, Installed
-from benchmarks.upload.processes import Process, free_port
 
 PEER_SOURCES = HERE / "peers"
 _PROBES = 25

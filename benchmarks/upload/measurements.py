@@ -14,10 +14,10 @@ from pathlib import Path
 
 import jwt
 
+from benchmarks.common.processes import busy_seconds
 from benchmarks.upload.install import HERE
 from benchmarks.upload.lineup import Running, Server, Surroundings
 from benchmarks.upload.load import BadAnswer, Form, Job, send, speaking_form, writing_form
-from benchmarks.upload.processes import busy_seconds
 
 _TOKEN_SECONDS = 86_400
 _LARGE_CONNECTIONS, _SMALL_CONNECTIONS, _PING_CONNECTIONS, _MEMORY_CONNECTIONS = 4, 32, 8, 20

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 
+from benchmarks.common.tables import percentile, ratio, table, with_range
 from benchmarks.upload.measurements import Sample
 
 Samples = Mapping[str, Sequence[Sample]]
@@ -18,7 +19,7 @@ def large_table(samples: Samples, ours: str) -> str:
         rows.append(
             [
                 label,
-                _with_range(rates),
+                with_range(rates),
                 f"{median(sample.cpu_seconds_per_gigabyte for sample in rounds):.2f}",
                 f"{max(sample.grown_bytes for sample in rounds) / _MB:.0f}",
                 _shares(rounds),
@@ -26,7 +27,7 @@ def large_table(samples: Samples, ours: str) -> str:
                 *_ratios(samples, label, ours, lambda sample: sample.cpu_seconds_per_gigabyte),
             ]
         )
-    return _table(
+    return table(
         [
             "server",
             "MB/s (range)",
@@ -46,9 +47,9 @@ def small_table(samples: Samples, ours: str) -> str:
         rows.append(
             [
                 label,
-                _with_range([sample.uploads_per_second for sample in rounds]),
+                with_range([sample.uploads_per_second for sample in rounds]),
                 *(
-                    f"{median(_percentile(sample.latencies, part) for sample in rounds) * 1000:.0f}"
+                    f"{median(percentile(sample.latencies, part) for sample in rounds) * 1000:.0f}"
                     for part in (0.5, 0.99)
                 ),
                 f"{median(sample.cpu_seconds_per_upload for sample in rounds) * 1000:.2f}",
@@ -57,7 +58,7 @@ def small_table(samples: Samples, ours: str) -> str:
                 *_ratios(samples, label, ours, lambda sample: sample.cpu_seconds_per_upload),
             ]
         )
-    return _table(
+    return table(
         [
             "server",
             "requests/s (range)",
@@ -78,13 +79,13 @@ def ping_table(samples: Samples) -> str:
         idle = [ping for sample in rounds for ping in sample.idle_pings]
         busy = [ping for sample in rounds for ping in sample.pings]
         figures = (
-            _percentile(idle, 0.5),
-            _percentile(idle, 0.99),
-            *(_percentile(busy, part) for part in (0.5, 0.99, 1)),
+            percentile(idle, 0.5),
+            percentile(idle, 0.99),
+            *(percentile(busy, part) for part in (0.5, 0.99, 1)),
         )
         rate = median(sample.megabytes_per_second for sample in rounds)
         rows.append([label, *(f"{figure:.1f}" for figure in figures), str(len(busy)), f"{rate:.0f}"])
-    return _table(
+    return table(
         ["server", "idle p50 ms", "idle p99", "beside uploads p50 ms", "p99", "max", "pings", "uploads MB/s"],
         rows,
     )
@@ -103,11 +104,7 @@ def memory_table(samples: Sequence[Sample]) -> str:
                 f"{sample.megabytes_per_second:.0f}",
             ]
         )
-    return _table(["uploads at once", "memory growth MB", "an upload's share MB", "MB/s"], rows)
-
-
-def _with_range(values: Sequence[float]) -> str:
-    return f"{median(values):,.0f} ({min(values):,.0f}–{max(values):,.0f})"
+    return table(["uploads at once", "memory growth MB", "an upload's share MB", "MB/s"], rows)
 
 
 def others_share(samples: Samples) -> float:
@@ -124,16 +121,5 @@ def _ratios(samples: Samples, above: str, below: str, figure: Callable[[Sample],
     """How many times better we are, as one cell; a dash where there is nothing to compare."""
     if above not in samples or below not in samples:
         return ["–"]
-    divisor = median(figure(sample) for sample in samples[below])
-    return [f"{median(figure(sample) for sample in samples[above]) / divisor:.2f} ×" if divisor else "–"]
-
-
-def _percentile(values: Sequence[float], part: float) -> float:
-    """The value that `part` of all do not exceed; 1 is the largest."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+    middle = [median(figure(sample) for sample in samples[label]) for label in (above, below)]
+    return [ratio(middle[0], middle[1])]

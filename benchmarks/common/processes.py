@@ -111,6 +111,10 @@ class Process:
         for pid in self._tree():
             with contextlib.suppress(OSError):
                 Path(f"/proc/{pid}/clear_refs").write_text(_FORGET_PEAK)
+        return self.present_bytes()
+
+    def present_bytes(self) -> int:
+        """Resident memory of the whole tree."""
         return self._memory("VmRSS")
 
     def peak_bytes(self) -> int:
@@ -145,6 +149,15 @@ def busy_seconds(core: int | None) -> float:
     # proc(5), stat: user nice system idle iowait irq softirq steal
     user, nice, system, _, _, irq, softirq, steal = map(int, line.split()[1:9])
     return (user + nice + system + irq + softirq + steal) / _TICKS
+
+
+def kernel_bytes() -> int:
+    """What the kernel holds in its own objects and in the buffers of TCP sockets, for anyone on the machine."""
+    # proc(5), meminfo; sockstat counts pages of buffers.
+    slab = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("Slab:"))
+    sockets = Path("/proc/net/sockstat").read_text().partition("TCP:")[2].splitlines()[0].split()
+    pages = int(sockets[sockets.index("mem") + 1])
+    return int(slab.split()[1]) * _KIB + pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def free_port() -> int:
