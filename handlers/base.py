@@ -28,6 +28,7 @@ from handlers.protocol.representations import Representations
 from handlers.protocol.upload_form import FormLimits
 from handlers.protocol.upload_quota import UploadQuota
 from handlers.status_hub import StatusHub
+from handlers.status_snapshots import StatusSnapshots
 from storage.database import Database
 from storage.domain.clock import Clock
 from storage.domain.errors import Conflict, Forbidden, MethodNotAllowed, ServiceError
@@ -77,6 +78,7 @@ class Services:
     vault: MediaVault
     database: Database
     hub: StatusHub
+    snapshots: StatusSnapshots
     links: MediaLinks
     metrics: Metrics
     clock: Clock

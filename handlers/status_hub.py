@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from handlers.metrics import Metrics
 from handlers.protocol import centrifugo
@@ -13,25 +15,40 @@ from handlers.protocol.channels import EVENT_TYPES, queue_channel, student_hears
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.recovery_ring import RecentPublication, RecoveryRing
 from handlers.protocol.representations import Representations
+from handlers.protocol.socket_deadlines import SocketDeadlines
+from handlers.protocol.websocket_frame import text_frame
+from handlers.subscription import Subscription
 from storage.change_feed import Change
 from storage.domain.clock import Clock
 
+_TICK_SECONDS = 0.25
+"""How late a ping or a close may be; thousands of sockets are looked through in a fraction of a millisecond."""
 
-class Subscriber(Protocol):
-    """An open socket, seen from here. Neither method waits or raises."""
 
-    def publish(self, channel: str, offset: int, frame: bytes) -> None: ...
+class Socket(Protocol):
+    """An open socket, seen from here. No method waits or raises."""
 
-    def publish_volatile(self, channel: str, frame: bytes) -> None:
-        """Send a frame that a later one outdates, unless something waits to be sent already."""
+    deadlines: SocketDeadlines
+
+    def look_at_the_clock(self, now: float) -> None:
+        """Do what is due at `now`."""
 
     def disconnect(self, code: tuple[int, str]) -> None: ...
 
 
+class Elsewhere(Protocol):
+    """The hubs of other processes."""
+
+    def say(self, channel: str, key: str, data: dict[str, Any]) -> None:
+        """Have them publish something volatile, soon."""
+
+
 @dataclass(frozen=True, slots=True)
 class HubLimits:
-    """`ring_bytes` bounds the recent publications kept for recovery, whatever `status.ring_seconds` says."""
+    """See `status` in config.yaml. `ring_bytes` bounds the recent publications kept for recovery, whatever
+    `ring_seconds` says."""
 
+    sockets: int
     sockets_per_user: int
     ring_seconds: float
     ring_bytes: int = 32 << 20
@@ -40,21 +57,28 @@ class HubLimits:
 class StatusHub:
     """The subscriptions of this process. A `Listener` of the change feed."""
 
-    def __init__(self, links: MediaLinks, metrics: Metrics, clock: Clock, limits: HubLimits) -> None:
+    def __init__(
+        self, links: MediaLinks, metrics: Metrics, clock: Clock, elsewhere: Elsewhere, limits: HubLimits
+    ) -> None:
         self._links = links
         self._metrics = metrics
         self._clock = clock
+        self._elsewhere = elsewhere
         self._limits = limits
-        self._channels: dict[str, set[Subscriber]] = {}
-        self._sockets: set[Subscriber] = set()
+        self._channels: dict[str, set[Subscription]] = {}
+        self._sockets: set[Socket] = set()
         self._per_user: Counter[str] = Counter()
         self._ring = RecoveryRing(limits.ring_seconds, limits.ring_bytes)
 
-    def opened(self, socket: Subscriber) -> None:
+    @property
+    def is_full(self) -> bool:
+        return len(self._sockets) >= self._limits.sockets
+
+    def opened(self, socket: Socket) -> None:
         self._sockets.add(socket)
         self._metrics.sockets.set(len(self._sockets))
 
-    def closed(self, socket: Subscriber) -> None:
+    def closed(self, socket: Socket) -> None:
         self._sockets.discard(socket)
         self._metrics.sockets.set(len(self._sockets))
 
@@ -70,14 +94,14 @@ class StatusHub:
         if self._per_user[user_id] <= 0:
             del self._per_user[user_id]
 
-    def subscribe(self, channel: str, socket: Subscriber) -> None:
-        self._channels.setdefault(channel, set()).add(socket)
+    def subscribe(self, subscription: Subscription) -> None:
+        self._channels.setdefault(subscription.channel, set()).add(subscription)
 
-    def unsubscribe(self, channel: str, socket: Subscriber) -> None:
-        subscribers = self._channels.get(channel, set())
-        subscribers.discard(socket)
-        if not subscribers:
-            self._channels.pop(channel, None)
+    def unsubscribe(self, subscription: Subscription) -> None:
+        subscriptions = self._channels.get(subscription.channel, set())
+        subscriptions.discard(subscription)
+        if not subscriptions:
+            self._channels.pop(subscription.channel, None)
 
     def missed(self, channel: str, offset: int) -> list[RecentPublication] | None:
         """The publications of `channel` after `offset`, or None if they can no longer be had."""
@@ -100,16 +124,27 @@ class StatusHub:
         queue = queue_channel(submission.section)
         self._publish(queue, event, represent.for_reviewer(submission, seen), change.offset)
 
-    def has_subscribers(self, channel: str) -> bool:
-        return channel in self._channels
+    def publish_volatile(self, channel: str, key: str, data: dict[str, Any]) -> None:
+        """Tell those who listen now, here or to another process: it has no offset and is not kept for recovery,
+        and the next one of the same `key` outdates it."""
+        self._elsewhere.say(channel, key, data)
+        self.heard_elsewhere(channel, key, data)
 
-    def publish_volatile(self, channel: str, data: dict[str, object]) -> None:
-        """Tell those who listen now; it has no offset and is not kept for recovery."""
-        subscribers = self._channels.get(channel)
-        if subscribers:
-            frame = centrifugo.push(channel, centrifugo.volatile_publication(data))
-            for socket in list(subscribers):
-                socket.publish_volatile(channel, frame)
+    def heard_elsewhere(self, channel: str, key: str, data: dict[str, Any]) -> None:
+        """Publish something volatile to those who listen here."""
+        subscriptions = self._channels.get(channel)
+        if subscriptions:
+            frame = text_frame(centrifugo.push(channel, centrifugo.volatile_publication(data)))
+            for subscription in list(subscriptions):
+                subscription.publish_volatile(key, frame)
+
+    async def watch_the_clock(self) -> None:
+        """Have every socket do what is due, until cancelled."""
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            now = time.monotonic()
+            for socket in [socket for socket in self._sockets if socket.deadlines.next <= now]:
+                socket.look_at_the_clock(now)
 
     def disconnect_all(self, code: tuple[int, str]) -> None:
         for socket in list(self._sockets):
@@ -119,8 +154,8 @@ class StatusHub:
         body = centrifugo.publication({"type": event, "submission": submission}, offset)
         self._ring.add(RecentPublication(offset, channel, body))
         self._metrics.publications.labels(event).inc()
-        subscribers = self._channels.get(channel)
-        if subscribers:
-            frame = centrifugo.push(channel, body)
-            for socket in list(subscribers):
-                socket.publish(channel, offset, frame)
+        subscriptions = self._channels.get(channel)
+        if subscriptions:
+            frame = text_frame(centrifugo.push(channel, body))
+            for subscription in list(subscriptions):
+                subscription.publish(offset, frame)

@@ -6,7 +6,6 @@ channel and any others, each beginning with a snapshot → pings, publications, 
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from dataclasses import dataclass
@@ -14,18 +13,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 from tornado.routing import PathMatches
+from tornado.util import ObjectDict
 from tornado.websocket import WebSocketHandler
 
 from handlers.base import BaseHandler
 from handlers.outbox import Outbox
 from handlers.protocol import centrifugo
-from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed
-from handlers.protocol.channels import may_have, queue_section, user_channel
+from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed, UnsubscribeCode
+from handlers.protocol.channels import may_have, user_channel
+from handlers.protocol.command_pace import CommandPace
+from handlers.protocol.socket_deadlines import DeadlineLimits, Due, SocketDeadlines
+from handlers.protocol.websocket_frame import text_frames
 from handlers.small_body import SmallBodyHandler
+from handlers.subscription import Subscription
 from storage.change_feed import ChangeFeed
 from storage.domain.errors import (
+    Busy,
     Forbidden,
     InvalidRequest,
     ServiceError,
@@ -34,7 +39,6 @@ from storage.domain.errors import (
     Unavailable,
 )
 from storage.domain.people import Principal
-from storage.domain.submission import Section, Status
 
 log = structlog.get_logger(__name__)
 
@@ -42,18 +46,19 @@ MAX_INBOUND_BYTES = 64 << 10
 """Commands are a few hundred bytes, a token a few thousand; a larger frame is closed with 1009."""
 _EXPIRY_GRACE_SECONDS = 25.0
 """How long a socket outlives its token, for the SDK to refresh it (design section 4)."""
-_OWN_LATEST, _OLDEST_PENDING = 50, 200
 _VERSION = "turantalim"
+_ANY_REQUEST = HTTPServerRequest(
+    start_line=RequestStartLine("GET", "/connection/websocket", "HTTP/1.1"), headers=HTTPHeaders(Host="any")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusLimits:
     """See `status` in config.yaml."""
 
-    connect_seconds: float
-    ping_seconds: int
-    pong_seconds: float
+    deadlines: DeadlineLimits
     outgoing_bytes: int
+    commands_per_second: float
 
 
 class StatusSocketHandler(BaseHandler, WebSocketHandler):
@@ -64,20 +69,19 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
     def initialize(self, feed: ChangeFeed, limits: StatusLimits) -> None:
         self._feed = feed
         self._limits = limits
-        self._outbox = Outbox(self, self.application.tasks, limits.outgoing_bytes)
-        self._held_back: dict[str, list[bytes]] = {}
-        self._positions: dict[str, int] = {}
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._is_closed = False
 
     # Tornado's hooks
 
     async def get(self, *args: str, **kwargs: str) -> None:
-        """Refuse an unknown origin before the upgrade; what is no browser sends none."""
+        """Refuse before the upgrade: an unknown origin (what is no browser sends none), and one socket too many."""
         self.bind_log()
         origin = self.request.headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             raise Forbidden("This origin is not among cors.allowed_origins")
+        if self.services.hub.is_full:
+            raise Busy
         await super().get(*args, **kwargs)
 
     def check_origin(self, origin: str) -> bool:
@@ -86,13 +90,23 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     def open(self, *_: str, **__: str) -> None:
         self.set_nodelay(True)  # Tornado gave it back at the upgrade; a publication must not wait for an ACK
+        connection: Any = self.ws_connection  # there, and with its stream, as long as the socket is open
+        self._outbox = Outbox(connection.stream, self._limits.outgoing_bytes)
+        now = time.monotonic()
+        self._pace = CommandPace(self._limits.commands_per_second, now)
+        self.deadlines = SocketDeadlines(self._limits.deadlines, now)
+        self._let_go_of_the_request()
         self.services.hub.opened(self)
-        self._after("connect", self._limits.connect_seconds, lambda: self.disconnect(CloseCode.STALE))
 
     async def on_message(self, message: str | bytes) -> None:
         """Tornado reads the next frame only when this one is dealt with."""
         try:
             for command in centrifugo.read_commands(message):
+                if not self._pace.admits(time.monotonic()):
+                    log.warning("socket closed", cause="too_many_commands", user=self.user_id)
+                    self.disconnect(CloseCode.BAD_REQUEST)
+                    return
+                await self._outbox.drained()  # one answer at a time waits in memory
                 if self._is_closed:
                     return
                 await self._obey(command)
@@ -110,18 +124,16 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     # The hub's view
 
-    def publish(self, channel: str, offset: int, frame: bytes) -> None:
-        """Send a publication the client has not seen, after the snapshot of its channel if that is being made."""
-        if offset <= self._positions[channel]:
-            return
-        if channel in self._held_back:
-            self._held_back[channel].append(frame)
-        else:
-            self._publish(frame)
-
-    def publish_volatile(self, channel: str, frame: bytes) -> None:
-        if self._outbox.is_empty and channel not in self._held_back:
-            self._publish(frame)
+    def look_at_the_clock(self, now: float) -> None:
+        match self.deadlines.due(now):
+            case Due.PING:
+                self._ping(now)
+            case Due.NO_CONNECT:
+                self.disconnect(CloseCode.STALE)
+            case Due.NO_PONG:
+                self.disconnect(CloseCode.NO_PONG)
+            case Due.NO_REFRESH:
+                self.disconnect(CloseCode.EXPIRED)
 
     def disconnect(self, code: tuple[int, str]) -> None:
         """Close with one of the protocol's codes; the SDKs know from it whether to come back."""
@@ -137,11 +149,12 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
             case _ if self._principal is None:
                 self.disconnect(CloseCode.BAD_REQUEST)
             case centrifugo.Pong():
-                self._cancel("pong")
+                self.deadlines.ponged()
             case centrifugo.Subscribe():
                 await self._subscribe(command, self._principal)
             case centrifugo.Unsubscribe():
-                self._unsubscribe(command)
+                self._leave(command.channel)
+                self._send(centrifugo.reply(command.id, "unsubscribe", {}))
             case centrifugo.Refresh():
                 await self._refresh(command, self._principal)
             case centrifugo.Unknown():
@@ -158,30 +171,27 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
             self.disconnect(CloseCode.CONNECTION_LIMIT)
             return
         self._principal = principal
-        self._cancel("connect")
+        client = uuid.uuid4()
+        self.deadlines.connected(time.monotonic(), share=client.bytes[0] / 256)
         own = user_channel(principal.person.id)
         subscribed = await self._begin(own, command.recover.get(own))
         connected = Connected(
-            client=uuid.uuid4().hex,
+            client=client.hex,
             version=_VERSION,
-            ping_seconds=self._limits.ping_seconds,
+            ping_seconds=int(self._limits.deadlines.ping_seconds),
             ttl_seconds=_seconds_left(principal),
             subscriptions={own: subscribed},
         )
         self._send(centrifugo.reply(command.id, "connect", connected.as_json()))
         self._go_live(own)
         self._expect_refresh(principal)
-        self._after("ping", self._limits.ping_seconds, self._ping)
 
     async def _subscribe(self, command: centrifugo.Subscribe, principal: Principal) -> None:
         channel = command.channel
-        await self._outbox.drained()  # one snapshot at a time waits in memory
-        if self._is_closed:  # meanwhile: whoever joined the hub now would never leave it
-            return
         if not may_have(principal, channel):
             self._send(centrifugo.error_reply(command.id, ErrorCode.PERMISSION_DENIED))
             return
-        if channel in self._positions:
+        if channel in self._subscriptions:
             self._send(centrifugo.error_reply(command.id, ErrorCode.ALREADY_SUBSCRIBED))
             return
         try:
@@ -193,21 +203,21 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self._send(centrifugo.reply(command.id, "subscribe", subscribed.as_json()))
         self._go_live(channel)
 
-    def _unsubscribe(self, command: centrifugo.Unsubscribe) -> None:
-        self._leave(command.channel)
-        self._send(centrifugo.reply(command.id, "unsubscribe", {}))
-
     async def _refresh(self, command: centrifugo.Refresh, before: Principal) -> None:
+        """A fresh token of the same user. Its role may be another one: channels that it may not have end."""
         principal = await self._authenticate(command.id, command.token)
         if principal is None or self._is_closed:
             return
-        if (principal.person.id, principal.role) != (before.person.id, before.role):
+        if principal.person.id != before.person.id:
             self.disconnect(CloseCode.INVALID_TOKEN)
             return
         self._principal = principal
         self._expect_refresh(principal)
         answer = {"client": "", "version": _VERSION, "expires": True, "ttl": _seconds_left(principal)}
         self._send(centrifugo.reply(command.id, "refresh", answer))
+        for channel in [channel for channel in self._subscriptions if not may_have(principal, channel)]:
+            self._leave(channel)
+            self._send(centrifugo.unsubscribe_push(channel, UnsubscribeCode.SERVER))
 
     async def _authenticate(self, number: int, token: str) -> Principal | None:
         """The token's principal; None after an expired one was answered 109 or a bad one closed the socket."""
@@ -223,91 +233,69 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     async def _begin(self, channel: str, recover: centrifugo.Recover | None) -> Subscribed:
         """Subscribe to `channel`, from where the client was if that can be, else from a snapshot."""
-        hub, epoch = self.services.hub, self._feed.epoch
+        epoch = self._feed.epoch
         if recover is not None and recover.epoch == epoch:
-            missed = hub.missed(channel, recover.offset)
+            missed = self.services.hub.missed(channel, recover.offset)
             if missed is not None:
                 position = missed[-1].offset if missed else recover.offset
-                self._positions[channel] = position
-                hub.subscribe(channel, self)
+                self._join(channel, position)
                 publications = tuple(publication.body for publication in missed)
                 return Subscribed(position, epoch, None, publications, recovered=True, was_recovering=True)
-        offset, data = await self._snapshot(channel)
-        return Subscribed(offset, epoch, data, was_recovering=recover is not None)
+        position = self._feed.position
+        self._join(channel, position)
+        user_id, represent = self.principal.person.id, self.representations
+        data = await self.services.snapshots.of(channel, user_id, position, represent)
+        return Subscribed(position, epoch, data, was_recovering=recover is not None)
 
-    async def _snapshot(self, channel: str) -> tuple[int, dict[str, Any]]:
-        """The position comes first, then the query, and publications are held back meanwhile: what happens in
-        between may be shown twice, never not at all."""
-        offset = self._feed.position
-        self._held_back[channel] = []
-        self._positions[channel] = offset
-        self.services.hub.subscribe(channel, self)
-        section = queue_section(channel)
-        return offset, await (
-            self._queue_snapshot(section, offset) if section else self._own_snapshot(offset)
-        )
-
-    def _leave(self, channel: str) -> None:
-        self.services.hub.unsubscribe(channel, self)
-        self._positions.pop(channel, None)
-        self._held_back.pop(channel, None)
+    def _join(self, channel: str, position: int) -> None:
+        subscription = Subscription(channel, position, self._outbox, self._too_slow)
+        self._subscriptions[channel] = subscription
+        self.services.hub.subscribe(subscription)
 
     def _go_live(self, channel: str) -> None:
-        for frame in self._held_back.pop(channel, []):
-            self._publish(frame)
+        if channel in self._subscriptions:  # else it was closed meanwhile
+            self._subscriptions[channel].go_live()
 
-    async def _own_snapshot(self, offset: int) -> dict[str, Any]:
-        page = await self.services.submissions.of_student(self.principal.person.id, None, _OWN_LATEST)
-        return self.representations.snapshot(page.submissions, offset)
+    def _leave(self, channel: str) -> None:
+        if subscription := self._subscriptions.pop(channel, None):
+            self.services.hub.unsubscribe(subscription)
 
-    async def _queue_snapshot(self, section: Section, offset: int) -> dict[str, Any]:
-        submissions = self.services.submissions
-        page = await submissions.queue(Status.PENDING, section, None, _OLDEST_PENDING)
-        counts = await submissions.counts(section)
-        return self.representations.queue_snapshot(page.submissions, offset, counts)
+    def _too_slow(self) -> None:
+        self.disconnect(CloseCode.SLOW)
 
     # Time
 
-    def _ping(self) -> None:
+    def _ping(self, now: float) -> None:
+        """Ask for a sign of life. Whoever still reads what came before gives one by reading."""
+        if not self._outbox.has_moved():
+            self.disconnect(CloseCode.NO_PONG)
+            return
+        if self._outbox.is_empty:
+            self.deadlines.expect_pong(now)
         self._send(centrifugo.PING)
-        if "pong" not in self._timers:  # a later ping gives no more time to answer an earlier one
-            self._after("pong", self._limits.pong_seconds, lambda: self.disconnect(CloseCode.NO_PONG))
-        self._after("ping", self._limits.ping_seconds, self._ping)
 
     def _expect_refresh(self, principal: Principal) -> None:
-        late = principal.expires_at.timestamp() - time.time() + _EXPIRY_GRACE_SECONDS
-        self._after("expiry", late, lambda: self.disconnect(CloseCode.EXPIRED))
-
-    def _after(self, name: str, seconds: float, action: Any) -> None:
-        self._cancel(name)
-        if self._is_closed:  # while it was being connected
-            return
-        self._timers[name] = asyncio.get_running_loop().call_later(seconds, action)
-
-    def _cancel(self, name: str) -> None:
-        if timer := self._timers.pop(name, None):
-            timer.cancel()
+        left = principal.expires_at.timestamp() - time.time()
+        self.deadlines.refresh_by(time.monotonic() + left + _EXPIRY_GRACE_SECONDS)
 
     # Writing and ending
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, payload: bytes) -> None:
         if not self._is_closed:
-            self._outbox.reply(frame)
+            self._outbox.reply(text_frames(payload))
 
-    def _publish(self, frame: bytes) -> None:
-        if not self._is_closed and not self._outbox.publish(frame):
-            self.disconnect(CloseCode.SLOW)
+    def _let_go_of_the_request(self) -> None:
+        """A socket is open for hours, and a fifth of its memory would be what only the upgrade needed."""
+        self.request = _ANY_REQUEST
+        self.ui = ObjectDict()  # the names of templates, of which there are none
 
     def _forget(self) -> None:
-        """Leave the hub and stop every timer. Idempotent: closing and being closed both come here."""
+        """Leave the hub. Idempotent: closing and being closed both come here."""
         if self._is_closed:
             return
         self._is_closed = True
-        for name in list(self._timers):
-            self._cancel(name)
-        for channel in self._positions:
-            self.services.hub.unsubscribe(channel, self)
-        self._held_back.clear()
+        for channel in list(self._subscriptions):
+            self._leave(channel)
         if self._principal is not None:
             self.services.hub.release_user(self._principal.person.id)
         self.services.hub.closed(self)

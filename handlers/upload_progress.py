@@ -1,6 +1,7 @@
 """Tells the student's sockets how far an upload has come (`X-Upload-Id`; design section 4, `upload.progress`).
 
-Volatile and cheap: few messages, none where nobody listens, and only what is on the disk counts.
+Volatile and cheap: few messages, of which only the last matters, and only what is on the disk counts. The student
+may listen to another process than the one that takes the upload.
 """
 
 from __future__ import annotations
@@ -28,12 +29,8 @@ class UploadProgress:
         self._due_at = 0.0
 
     def is_due(self) -> bool:
-        """True when it is time for a message and somebody would get it: then write out what was received."""
-        return (
-            self._upload_id is not None
-            and time.monotonic() >= self._due_at
-            and self._hub.has_subscribers(self._channel)
-        )
+        """True when it is time for a message: then write out what was received."""
+        return self._upload_id is not None and time.monotonic() >= self._due_at
 
     def report(self, received_bytes: int, files: Sequence[FileProgress]) -> None:
         """Say that all of `received_bytes` is dealt with; does nothing before it is due."""
@@ -58,6 +55,7 @@ class UploadProgress:
             return
         self._hub.publish_volatile(
             self._channel,
+            self._upload_id,
             {
                 "type": "upload.progress",
                 "upload_id": self._upload_id,

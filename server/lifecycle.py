@@ -20,7 +20,7 @@ from handlers.base import Application
 from handlers.protocol.centrifugo import CloseCode
 from server.application import build_application
 from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
-from server.http_server import CHUNK_BYTES, UploadServer
+from server.http_server import CHUNK_BYTES, PacedListener, UploadServer
 from server.services import Built, build
 from server.settings import Settings, naming
 from storage.domain.errors import ServiceError
@@ -31,9 +31,13 @@ log = structlog.get_logger(__name__)
 
 _IDLE_CONNECTION_SECONDS = 75.0
 """How long a connection may wait for its next request: longer than nginx keeps its own side open."""
+_BACKLOG = 4096
+"""Connections not yet accepted: after a cut thousands come back at once, and who is turned away waits a second."""
 _GC_NEW_OBJECTS = 20_000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _MONGOD_WATCH_SECONDS = 1.0
+_RELEASE_SECONDS = 1.0
+"""How late others may hear that a lease ran out."""
 
 
 async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: str, secret: str) -> None:
@@ -54,7 +58,10 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
         server = _listen(settings, application)
         follow = [
             tasks.start(built.feed.run(), "change feed"),
+            tasks.start(built.broadcast.run(built.services.hub.heard_elsewhere), "broadcast"),
+            tasks.start(built.services.hub.watch_the_clock(), "clock of the sockets"),
             tasks.start(_sweep_regularly(settings, built), "sweep"),
+            tasks.start(_release_regularly(built), "release of expired claims"),
         ]
         if mongod is not None:
             follow.append(tasks.start(_keep_running(mongod), "embedded mongod"))
@@ -79,7 +86,7 @@ def _ease_garbage_collection() -> None:
 def _listen(settings: Settings, application: Application) -> UploadServer:
     host, port = settings.server.host, settings.server.port
     with naming("server.host and server.port"):
-        sockets = bind_sockets(port, host)
+        sockets = [PacedListener(bound) for bound in bind_sockets(port, host, backlog=_BACKLOG)]
     server = UploadServer(
         application,
         chunk_size=CHUNK_BYTES,
@@ -147,6 +154,17 @@ async def _sweep_regularly(settings: Settings, built: Built) -> None:
         except Exception:
             log.exception("sweep failed, trying again")
         await asyncio.sleep(settings.media.sweep_seconds)
+
+
+async def _release_regularly(built: Built) -> None:
+    while True:
+        await asyncio.sleep(_RELEASE_SECONDS)
+        try:
+            await built.services.desk.release_expired()
+        except ServiceError as error:
+            log.debug("release of expired claims put off", cause=error.code)
+        except Exception:
+            log.exception("release of expired claims failed, trying again")
 
 
 async def _keep_running(mongod: EmbeddedMongod) -> None:

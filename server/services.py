@@ -13,11 +13,14 @@ from handlers.metrics import Metrics
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.multipart_stream import StreamLimits
 from handlers.protocol.pace import PaceLimits
+from handlers.protocol.socket_deadlines import DeadlineLimits
 from handlers.protocol.upload_form import FormLimits
 from handlers.protocol.upload_quota import QuotaLimits, UploadQuota
 from handlers.status_hub import HubLimits, StatusHub
+from handlers.status_snapshots import StatusSnapshots
 from handlers.status_socket import StatusLimits
 from server.settings import Settings
+from storage.broadcast import Broadcast
 from storage.catalogue import Catalogue
 from storage.change_feed import ChangeFeed
 from storage.database import Database
@@ -36,13 +39,14 @@ class Built:
 
     services: Services
     feed: ChangeFeed
+    broadcast: Broadcast
     status_limits: StatusLimits
     catalogue: Catalogue
 
 
 def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
     """`mongo_uri` and `secret` are what `embedded` and an empty `auth.secret` turned out to be."""
-    limits = settings.limits
+    limits, status = settings.limits, settings.status
     secrets = tuple(filter(None, (secret, settings.auth.previous_secret.get_secret_value())))
     database = connect(settings, mongo_uri)
     submissions = SubmissionStore(database)
@@ -50,11 +54,13 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
     catalogue = Catalogue(database, enforced=settings.catalogue.enforce)
     links = MediaLinks([_media_key(each) for each in secrets], settings.media.url_ttl_seconds)
     metrics = Metrics()
+    broadcast = Broadcast(database, clock.now)
     hub = StatusHub(
         links,
         metrics,
         clock.now,
-        HubLimits(settings.status.sockets_per_user, settings.status.ring_seconds),
+        broadcast,
+        HubLimits(status.sockets, status.sockets_per_user, status.ring_seconds),
     )
     services = Services(
         auth=build_authenticator(settings, secret),
@@ -66,6 +72,7 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
         vault=vault,
         database=database,
         hub=hub,
+        snapshots=StatusSnapshots(submissions),
         links=links,
         metrics=metrics,
         clock=clock.now,
@@ -95,14 +102,14 @@ def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
         dev_login=settings.dev_login,
     )
     status_limits = StatusLimits(
-        connect_seconds=settings.status.connect_seconds,
-        ping_seconds=settings.status.ping_seconds,
-        pong_seconds=settings.status.pong_seconds,
-        outgoing_bytes=settings.status.outgoing_bytes,
+        deadlines=DeadlineLimits(status.connect_seconds, status.ping_seconds, status.pong_seconds),
+        outgoing_bytes=status.outgoing_bytes,
+        commands_per_second=status.commands_per_second,
     )
     return Built(
         services,
-        ChangeFeed(database, submissions, hub, settings.status.ring_seconds),
+        ChangeFeed(database, submissions, hub, status.ring_seconds),
+        broadcast,
         status_limits,
         catalogue,
     )

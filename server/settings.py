@@ -188,11 +188,13 @@ class Reviews(_Section):
 
 
 class Status(_Section):
+    sockets: PositiveInt = 20_000
     sockets_per_user: PositiveInt = 5
     connect_seconds: PositiveFloat = 10
     ping_seconds: PositiveInt = 25
     pong_seconds: PositiveFloat = 8
     outgoing_bytes: PositiveInt = 1 << 20
+    commands_per_second: PositiveFloat = 10
     ring_seconds: PositiveFloat = 600
 
 

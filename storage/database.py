@@ -145,6 +145,10 @@ class Database:
         """Collection `name` as a majority has it in its journal: nothing in it is ever taken back (promise 1)."""
         return self._database.get_collection(name, read_concern=ReadConcern("majority"))
 
+    def volatile(self, name: str) -> Collection:
+        """Collection `name` for what may be lost: a write counts once the primary has it in memory."""
+        return self._database.get_collection(name, write_concern=WriteConcern(w=1))
+
     async def ensure_collection_with_images(self, name: str) -> None:
         """Make sure collection `name` keeps pre- and post-images, so that every change event can carry the
         document exactly as that event left it (MongoDB 6.0 manual, "Change Streams with Document Pre- and
@@ -227,12 +231,18 @@ class Database:
             {"resumeAfter": after} if after else {"startAtOperationTime": _timestamp(since + 1)}
         )
         stage = {"$changeStream": {"fullDocument": "whenAvailable", **start}}
+        has_begun = False
         try:
             async with aclosing(self._batches(name, [stage, *pipeline])) as batches:
                 async for changes, token in batches:
+                    has_begun = True
                     yield RawBatch([_raw(change) for change in changes], token)
         except Unavailable as error:
-            if _is_unresumable(error):
+            # Whatever MongoDB has against a token: without one it may have nothing.
+            refuses_token = (
+                after is not None and not has_begun and isinstance(error.__cause__, OperationFailure)
+            )
+            if refuses_token or _is_unresumable(error):
                 raise PositionLost from error
             raise
         raise PositionLost  # the stream ended: the collection was dropped or renamed

@@ -10,6 +10,10 @@ EXAMS = "exams"
 USER_TESTS = "user_tests"
 QUESTIONS = "questions"
 META = "meta"
+BROADCASTS = "broadcasts"
+
+_SILENT_SECONDS = 3600
+"""How long after its last word a process's broadcast is kept."""
 
 SUBMISSION_INDEXES = [
     # Promise 4: one submission per student, section and user test, or per contents where there is no user test.
@@ -34,6 +38,12 @@ SUBMISSION_INDEXES = [
         name="queue_of_section",
     ),
     IndexModel([("status", ASCENDING), ("submitted_at", ASCENDING), ("_id", ASCENDING)], name="queue"),
+    # Leases that ran out, among the few submissions that are claimed.
+    IndexModel(
+        [("claim.expires_at", ASCENDING)],
+        partialFilterExpression={"claim.expires_at": {"$exists": True}},
+        name="by_lease",
+    ),
     # Checked ones, newest review first.
     IndexModel(
         [
@@ -55,3 +65,6 @@ async def ensure_indexes(database: Database) -> None:
     await database.ensure_collection_with_images(SUBMISSIONS)
     with unavailable_while_down():
         await database.collection(SUBMISSIONS).create_indexes(SUBMISSION_INDEXES)
+        await database.collection(BROADCASTS).create_indexes(
+            [IndexModel([("at", ASCENDING)], expireAfterSeconds=_SILENT_SECONDS, name="silent")]
+        )

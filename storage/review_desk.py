@@ -18,6 +18,7 @@ from storage.domain.submission import Action, Submission, checked, claimed, refu
 log = structlog.get_logger(__name__)
 
 
+_EXPIRED_AT_ONCE = 100
 _ATTEMPTS = 5
 """More of one person's requests than ever come at the same moment."""
 
@@ -62,6 +63,20 @@ class ReviewDesk:
             return Step(Action.RELEASE, released(before)) if held is not None else None
 
         await self._change(manual_review_id, reviewer, decide)
+
+    async def release_expired(self) -> int:
+        """End the leases that ran out, so that the other reviewers hear of it without asking; returns how many.
+        Any number of processes may do so at once: whichever comes first publishes it, the others change nothing."""
+        moment = self._clock()
+        released_here = 0
+        for before in await self._submissions.expired_claims(moment, _EXPIRED_AT_ONCE):
+            if before.claim is None:
+                continue
+            holder = before.claim.reviewer
+            if await self._submissions.save(before, released(before), Action.EXPIRE, holder, moment):
+                released_here += 1
+                log.info("claim expired", submission=before.id, reviewer=holder.id)
+        return released_here
 
     async def check(
         self,

@@ -105,6 +105,12 @@ class SubmissionStore:
             raise Duplicate from error
         return result.matched_count == 1
 
+    async def expired_claims(self, moment: datetime, limit: int) -> tuple[Submission, ...]:
+        with available():
+            found = self._submissions.find({"claim.expires_at": {"$lte": moment}})
+            documents = await found.sort("claim.expires_at", ASCENDING).limit(limit).to_list(limit)
+        return tuple(submission_from(document) for document in documents)
+
     async def find(self, submission_id: int) -> Submission | None:
         return await self._find({"_id": submission_id})
 
@@ -240,6 +246,8 @@ def _claim_guard(action: Action, actor: Person, moment: datetime) -> Document:
             return free
         case Action.RENEW | Action.RELEASE:
             return mine
+        case Action.EXPIRE:
+            return {"claim.expires_at": {"$lte": moment}}
         case Action.CHECK:
             return {"$or": [*free["$or"], mine]}
         case _:

@@ -13,17 +13,14 @@ from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
 from handlers.base import Application
-from handlers.protocol.centrifugo import CloseCode
-from server.application import build_application
 from server.embedded_mongod import EmbeddedMongod
 from server.http_server import CHUNK_BYTES, UploadServer
 from server.logs import configure_logs
-from server.services import Built, build
+from server.services import Built
 from server.settings import Logs, Settings
 from storage.domain.people import Person, Role
-from storage.indexes import ensure_indexes
-
-SECRET = "a secret for tests, long enough for HS256"
+from tests import serving
+from tests.serving import SECRET
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,33 +81,14 @@ def settings(mongod: EmbeddedMongod, tmp_path: Path, request: pytest.FixtureRequ
 
 @pytest.fixture
 def built(io_loop: IOLoop, settings: Settings) -> Iterator[Built]:
-    """All collaborators, on real parts, the change feed running whenever the loop does."""
-    built = build(settings, settings.mongo.uri.get_secret_value(), SECRET)
-    services = built.services
-    services.vault.open()
-    io_loop.run_sync(lambda: ensure_indexes(services.database))
-    io_loop.run_sync(built.feed.start)
-    yield built
-    services.database.close()
-    services.vault.close()
+    with serving.collaborators(io_loop, settings) as built:
+        yield built
 
 
 @pytest.fixture
 def app(io_loop: IOLoop, built: Built) -> Iterator[Application]:
-    application = build_application(built)
-
-    async def follow() -> Any:
-        return application.tasks.start(built.feed.run(), "change feed")
-
-    feed = io_loop.run_sync(follow)
-    yield application
-
-    async def end() -> None:
-        built.services.hub.disconnect_all(CloseCode.SHUTDOWN)
-        feed.cancel()
-        await application.tasks.drain()
-
-    io_loop.run_sync(end)
+    with serving.application(io_loop, built) as application:
+        yield application
 
 
 @pytest.fixture
@@ -119,8 +97,18 @@ def http_server(io_loop: IOLoop, app: Application, _unused_port: Any) -> Iterato
     server = UploadServer(app, chunk_size=CHUNK_BYTES)
     server.add_socket(_unused_port[0])
     yield server
-    server.stop()
-    io_loop.run_sync(server.close_all_connections)
+    serving.stop(io_loop, server)
+
+
+@pytest.fixture
+def another_base_url(io_loop: IOLoop, base_url: str, settings: Settings) -> Iterator[str]:
+    """A second server on the same MongoDB and media root, as a second process or machine would be."""
+    with (
+        serving.collaborators(io_loop, settings) as built,
+        serving.application(io_loop, built) as application,
+        serving.listening(io_loop, application) as url,
+    ):
+        yield url
 
 
 @pytest.fixture

@@ -42,6 +42,12 @@ class ErrorCode:
     TOKEN_EXPIRED = (109, "token expired", False)
 
 
+class UnsubscribeCode:
+    """Codes of unsubscribe pushes: the SDKs subscribe again from 2500 on."""
+
+    SERVER = (2000, "server unsubscribe")
+
+
 @dataclass(frozen=True, slots=True)
 class Pong:
     pass
@@ -236,3 +242,9 @@ def volatile_publication(data: Json) -> bytes:
 def push(channel: str, body: bytes) -> bytes:
     """The frame that brings the publication `body` to the subscribers of `channel`."""
     return orjson.dumps({"push": {"channel": channel, "pub": orjson.Fragment(body)}})
+
+
+def unsubscribe_push(channel: str, why: tuple[int, str]) -> bytes:
+    """Tells a client that a subscription ended without its asking."""
+    code, reason = why
+    return orjson.dumps({"push": {"channel": channel, "unsubscribe": {"code": code, "reason": reason}}})

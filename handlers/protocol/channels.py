@@ -15,12 +15,13 @@ EVENT_TYPES: dict[Action, str] = {
     Action.REPLACE: "submission.created",
     Action.CLAIM: "submission.claimed",
     Action.RELEASE: "submission.released",
+    Action.EXPIRE: "submission.released",
     Action.CHECK: "submission.checked",
     Action.REOPEN: "submission.reopened",
 }
 """What an action is called on the wire. A replacement is a creation under the same id, one revision on."""
 
-_REVIEWERS_ONLY = {Action.CLAIM, Action.RELEASE}
+_REVIEWERS_ONLY = {Action.CLAIM, Action.RELEASE, Action.EXPIRE}
 """A student never sees claims."""
 
 

@@ -58,7 +58,15 @@ class RecoveryRing:
         """
         if offset < self.start or offset < int(now * _SECOND) - self._span:
             return None
-        return [recent for recent in self._by_channel.get(channel, ()) if recent.offset > offset]
+        missed: list[RecentPublication] = []
+        for recent in reversed(
+            self._by_channel.get(channel, ())
+        ):  # most come back within seconds: few are newer
+            if recent.offset <= offset:
+                break
+            missed.append(recent)
+        missed.reverse()
+        return missed
 
     def _drop_oldest(self) -> None:
         oldest = self._all.popleft()

@@ -70,6 +70,9 @@ class Submissions(Protocol):
         it remembered if it has a `receipt`. False, and nothing is changed, if the submission has other contents or
         that key by now. Raises Duplicate if another submission of the student has the key."""
 
+    async def expired_claims(self, moment: datetime, limit: int) -> tuple[Submission, ...]:
+        """Submissions whose claim ran out by `moment` and is still there, the oldest first."""
+
     async def find(self, submission_id: int) -> Submission | None: ...
 
     async def find_review(self, manual_review_id: int) -> Submission | None: ...

@@ -42,6 +42,8 @@ class Action(StrEnum):
     CLAIM = "claimed"
     RENEW = "renewed"
     RELEASE = "released"
+    EXPIRE = "expired"
+    """Nobody did it: a claim's lease ran out."""
     CHECK = "checked"
     REOPEN = "reopened"
     ACKNOWLEDGE = "acknowledged"
@@ -53,6 +55,7 @@ ALLOWED: dict[Action, Status] = {
     Action.CLAIM: Status.PENDING,
     Action.RENEW: Status.PENDING,
     Action.RELEASE: Status.PENDING,
+    Action.EXPIRE: Status.PENDING,
     Action.CHECK: Status.PENDING,
     Action.REOPEN: Status.CHECKED,
 }

@@ -46,10 +46,10 @@ async def open_socket(
 
 
 @asynccontextmanager
-async def connected_socket(base_url: str, token: str) -> AsyncIterator[PlainSocket]:
+async def connected_socket(base_url: str, token: str, **more: object) -> AsyncIterator[PlainSocket]:
     """A socket whose connect command was answered."""
     async with open_socket(base_url) as socket:
-        await socket.connect(token)
+        socket.connected = await socket.connect(token, **more)
         yield socket
 
 
@@ -68,6 +68,8 @@ class PlainSocket:
         self._replies: dict[int, Json] = {}
         self._publications: deque[Publication] = deque()
         self.pings = 0
+        self.connected: Json = {}
+        """The reply to the connect command of a `connected_socket`."""
         self.received: list[Json] = []
         """Every reply and push, in the order they came."""
 
@@ -142,9 +144,7 @@ class PlainSocket:
         self.received.append(message)
         if "id" in message:
             self._replies[message["id"]] = message
-        else:
-            push = message["push"]
-            pub = push["pub"]
+        elif pub := (push := message["push"]).get("pub"):
             self._publications.append(Publication(push["channel"], pub["data"], pub.get("offset", 0)))
 
 

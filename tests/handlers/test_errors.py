@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from server.settings import Settings
-from tests.conftest import SECRET, Tokens
+from tests.conftest import Tokens
 from tests.handlers.kept import Kept
 from tests.handlers.refusals import Headers, Refusal, covers
 from tests.handlers.reviews import QUEUE, Cast, result_path, review_path
@@ -25,6 +25,7 @@ from tests.handlers.tokens import (
 from tests.handlers.uploads import submit_speaking
 from tests.handlers.wire import chunked, connect, request_head
 from tests.people import WRITING
+from tests.serving import SECRET
 
 pytestmark = pytest.mark.gen_test(timeout=30)
 

@@ -137,6 +137,33 @@ async def test_refuses_a_users_sixth_socket_until_one_is_closed(base_url: str, t
 
 
 @pytest.mark.gen_test
+@pytest.mark.settings(status={"sockets": 3})
+async def test_refuses_one_socket_too_many_before_the_upgrade(base_url: str, tokens: Tokens) -> None:
+    async with AsyncExitStack() as stack:
+        for user in ("41", "42"):
+            await stack.enter_async_context(connected_socket(base_url, tokens.mint(user)))
+        async with open_socket(base_url):  # counts although it has not said who it is
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await stack.enter_async_context(open_socket(base_url))
+            assert refused.value.response.status_code == 503
+            assert refused.value.response.headers["Retry-After"]
+        await stack.enter_async_context(connected_socket(base_url, tokens.mint("43")))
+
+
+@pytest.mark.gen_test
+@pytest.mark.settings(status={"commands_per_second": 2})
+@pytest.mark.parametrize("flood", [["{}"] * 20, ["{}\n" * 20]])
+async def test_closes_a_socket_that_sends_too_many_commands(
+    base_url: str, tokens: Tokens, flood: list[str]
+) -> None:
+    """In as many frames or in one: pongs, for which nothing else would be due."""
+    async with connected_socket(base_url, tokens.mint()) as plain:
+        for frame in flood:
+            await plain.send_text(frame)
+        assert await plain.close_code() == 3501
+
+
+@pytest.mark.gen_test
 @pytest.mark.settings(status={"ping_seconds": 1, "pong_seconds": 0.4})
 async def test_closes_a_socket_that_does_not_answer_a_ping(base_url: str, tokens: Tokens) -> None:
     async with open_socket(base_url, answers_pings=False) as silent:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+import httpx
 import pytest
 
 from handlers import status_socket
 from storage.domain.people import Role
 from tests.conftest import Tokens
 from tests.handlers.plain_socket import connected_socket, open_socket
+from tests.media_samples import photo
+from tests.people import Student, photo_file
+
+PAGE = photo_file(photo(32, 24))
 
 
 @pytest.mark.gen_test
@@ -77,6 +82,7 @@ async def test_closes_when_the_token_of_a_live_socket_runs_out_unless_it_is_refr
 
 
 @pytest.mark.gen_test
+@pytest.mark.settings(status={"commands_per_second": 100})
 async def test_a_socket_outlives_its_token_by_the_grace(base_url: str, tokens: Tokens) -> None:
     short = tokens.mint(ttl_seconds=2)
     async with connected_socket(base_url, short) as socket:
@@ -96,13 +102,42 @@ async def test_a_refresh_with_an_expired_token_is_answered_and_the_socket_stays(
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize(("user", "role"), [("43", Role.STUDENT), ("42", Role.REVIEWER)])
-async def test_a_refresh_cannot_turn_a_socket_into_somebody_elses(
-    base_url: str, tokens: Tokens, user: str, role: Role
-) -> None:
+async def test_a_refresh_cannot_turn_a_socket_into_somebody_elses(base_url: str, tokens: Tokens) -> None:
     async with connected_socket(base_url, tokens.mint("42")) as socket:
-        await socket.send({"id": 9, "refresh": {"token": tokens.mint(user, role)}})
+        await socket.send({"id": 9, "refresh": {"token": tokens.mint("43")}})
         assert await socket.close_code() == 3500
+
+
+@pytest.mark.gen_test
+async def test_whoever_is_a_reviewer_no_more_loses_the_queues_at_the_next_refresh(
+    base_url: str, tokens: Tokens
+) -> None:
+    async with connected_socket(base_url, tokens.mint("7", Role.REVIEWER)) as socket:
+        await socket.subscribe("queue:writing")
+        await socket.subscribe("queue:speaking")
+        await socket.ask("refresh", token=tokens.mint("7", Role.STUDENT))
+        assert await socket.refused("subscribe", channel="queue:writing") == 103
+        ended = [
+            (push["push"]["channel"], push["push"]["unsubscribe"]["code"])
+            for push in socket.received
+            if "unsubscribe" in push.get("push", {})
+        ]
+        assert ended == [("queue:writing", 2000), ("queue:speaking", 2000)]
+        async with httpx.AsyncClient(base_url=base_url) as http:
+            sent = await Student(http, tokens.mint("7")).submit_writing(1, [PAGE], [PAGE])
+        heard = await socket.publication()
+        assert (heard.channel, heard.data["submission"]["id"]) == ("user:7", sent["id"])
+        assert await socket.is_alive()
+
+
+@pytest.mark.gen_test
+async def test_whoever_became_a_reviewer_can_have_the_queues_after_a_refresh(
+    base_url: str, tokens: Tokens
+) -> None:
+    async with connected_socket(base_url, tokens.mint("7")) as socket:
+        assert await socket.refused("subscribe", channel="queue:writing") == 103
+        await socket.ask("refresh", token=tokens.mint("7", Role.REVIEWER))
+        await socket.subscribe("queue:writing")
 
 
 @pytest.mark.gen_test

@@ -13,7 +13,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.conftest import SECRET
+from tests.serving import SECRET
 
 Headers = dict[str, str]
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey

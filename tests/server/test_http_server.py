@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from tornado.iostream import IOStream, StreamClosedError
+from tornado.netutil import bind_sockets
 
-from server.http_server import _BUFFERED, DirectStream
+from server.http_server import _BUFFERED, DirectStream, PacedListener
 
 pytestmark = pytest.mark.gen_test(timeout=20)
 
@@ -115,3 +117,22 @@ async def test_without_tornados_name_for_it_tornados_own_way_is_taken(
     async with connected() as (stream, peer):
         await send(peer, CONTENT[:50_000])
         assert await read_all(stream, 50_000, 1 << 20) == CONTENT[:50_000]
+
+
+async def test_of_many_who_come_at_once_a_few_are_taken_at_each_turn_of_the_loop() -> None:
+    (bound,) = bind_sockets(0, "127.0.0.1", backlog=64)
+    address = bound.getsockname()
+    with PacedListener(bound) as listener, contextlib.ExitStack() as clients:
+        for _ in range(10):
+            clients.enter_context(socket.create_connection(address))
+        turns: list[int] = []
+        while sum(turns) < 10:
+            taken = 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    listener.accept()[0].close()
+                    taken += 1
+            turns.append(taken)
+            await asyncio.sleep(0)
+        assert turns == [4, 4, 2]
+        assert listener.getsockname() == address

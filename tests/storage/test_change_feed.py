@@ -64,6 +64,10 @@ async def a_whole_life(store: SubmissionStore, desk: ReviewDesk) -> list[tuple[A
     after = replaced(pending(1), pending(3))
     assert await store.save(pending(1), after, Action.REPLACE, after.student, clock.now())
     life.append((Action.REPLACE, after))
+    forgotten = ReviewDesk(store, lease_seconds=-1, clock=clock.now)
+    life.append((Action.CLAIM, await forgotten.claim(REVIEW, REVIEWER)))
+    assert await desk.release_expired() == 1
+    life.append((Action.EXPIRE, after))
     life.append((Action.CLAIM, await desk.claim(REVIEW, COLLEAGUE)))
     life.append((Action.CHECK, await desk.check(REVIEW, 2, SCORE, {}, COLLEAGUE)))
     life.append((Action.REOPEN, await desk.reopen(REVIEW, ADMIN)))

@@ -7,15 +7,17 @@ import contextlib
 import gc
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tornado.ioloop import IOLoop
 
 from server.embedded_mongod import EmbeddedMongod, find_binary
-from storage.database import Database
+from storage.database import Database, RawBatch
 from storage.domain import clock
+from storage.domain.errors import Unavailable
 from storage.domain.submission import Action
 from storage.indexes import SUBMISSIONS, ensure_indexes
 from storage.review_desk import ReviewDesk
@@ -92,6 +94,33 @@ async def test_a_night_in_which_only_others_wrote_does_not_age_its_position(
         while (later := await anext(changes)).token == first.token:
             pass
     assert first.changes == later.changes == []
+
+
+@pytest.mark.gen_test(timeout=60)
+@pytest.mark.parametrize("token", ["00", "no token", ""])
+async def test_goes_on_without_a_gap_where_only_its_token_is_no_good(
+    database: Database, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an upgrade of MongoDB, which cannot be had here: the driver's reply is tampered with."""
+    follow = Database.changes
+    broken: list[RawBatch] = []
+
+    async def break_once(self: Database, *arguments: Any, **more: Any) -> AsyncGenerator[RawBatch, None]:
+        async for batch in follow(self, *arguments, **more):
+            if batch.changes and not broken:
+                broken.append(batch)
+                yield RawBatch(batch.changes, {"_data": token})
+                raise Unavailable
+            yield batch
+
+    monkeypatch.setattr(Database, "changes", break_once)
+    store = SubmissionStore(database)
+    async with followed(database) as (_, heard):
+        for number in range(1, 6):
+            await store.insert(pending(number))
+        changes = await heard.until(5)
+    assert [change.submission for change in changes] == [pending(number) for number in range(1, 6)]
+    assert len(heard.beginnings) == len(broken) == 1
 
 
 @pytest.mark.gen_test(timeout=60)

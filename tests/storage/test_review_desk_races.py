@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,33 @@ async def test_of_twenty_who_claim_at_once_one_holds_it(desk: ReviewDesk, store:
     assert [each.current for each in refused] == [now] * 19
     assert now.claim is not None
     assert results[REVIEWERS.index(now.claim.reviewer)] == now
+
+
+@pytest.mark.gen_test
+async def test_of_twenty_processes_one_ends_an_expired_lease(store: SubmissionStore) -> None:
+    for number in range(1, 6):
+        await store.insert(pending(number))
+        await ReviewDesk(store, lease_seconds=-1, clock=clock.now).claim(10_000 + number, REVIEWER)
+    desks = [ReviewDesk(store, lease_seconds=900, clock=clock.now) for _ in range(20)]
+    assert sum(await asyncio.gather(*(desk.release_expired() for desk in desks))) == 5
+    assert (await found(store)).claim is None
+    assert await desks[0].release_expired() == 0
+
+
+@pytest.mark.gen_test
+async def test_a_lease_that_was_renewed_or_taken_over_meanwhile_does_not_end(
+    desk: ReviewDesk, store: SubmissionStore
+) -> None:
+    expired = ReviewDesk(store, lease_seconds=-1, clock=clock.now)
+    for number in (1, 2):
+        await store.insert(pending(number))
+    before = [await expired.claim(10_000 + number, REVIEWER) for number in (1, 2)]
+    after = [await desk.claim(10_001, REVIEWER), await desk.claim(10_002, COLLEAGUE)]
+    for each in before:
+        ended = replace(each, claim=None)
+        assert not await store.save(each, ended, Action.EXPIRE, REVIEWER, clock.now())
+    assert [await store.find(number) for number in (1, 2)] == after
+    assert await desk.release_expired() == 0
 
 
 @pytest.mark.gen_test

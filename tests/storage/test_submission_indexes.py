@@ -42,6 +42,7 @@ QUERIES: dict[str, Query] = {
     "the same submission": lambda store: store.find_same(pending(5)),
     "a file's owner": lambda store: store.find_owner("writing/5-1.bin"),
     "files in use": lambda store: store.referenced(["writing/5-1.bin", "writing/6-1.bin"]),
+    "leases that ran out": lambda store: store.expired_claims(SUBMITTED, LIMIT),
     "counts of both": lambda store: store.counts(None),
     "counts of one section": lambda store: store.counts(Section.WRITING),
 }

@@ -1,0 +1,43 @@
+"""Where a subscription begins that has nothing to recover from: the submissions as they are (design section 4).
+
+The position is taken first, then the query, and publications after the position are held back meanwhile: what
+happens in between may be shown twice, never not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from handlers.protocol.channels import queue_section
+from handlers.protocol.representations import Json, Representations
+from storage.domain.ports import Submissions
+from storage.domain.submission import Section, Status
+
+_OWN_LATEST, _OLDEST_PENDING = 50, 200
+_AT_ONCE = 4
+"""When everybody comes back at once, their snapshots leave the driver's threads free for uploads and grades."""
+
+
+class StatusSnapshots:
+    """Reads what a channel's subscribers begin with. Raises Unavailable."""
+
+    def __init__(self, submissions: Submissions) -> None:
+        self._submissions = submissions
+        self._turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def of(self, channel: str, user_id: str, offset: int, represent: Representations) -> Json:
+        """The snapshot of a queue, or of `user_id`'s own channel, as of `offset` or later."""
+        section = queue_section(channel)
+        async with self._turn:
+            if section is None:
+                return await self._own(user_id, offset, represent)
+            return await self._queue(section, offset, represent)
+
+    async def _own(self, user_id: str, offset: int, represent: Representations) -> Json:
+        page = await self._submissions.of_student(user_id, None, _OWN_LATEST)
+        return represent.snapshot(page.submissions, offset)
+
+    async def _queue(self, section: Section, offset: int, represent: Representations) -> Json:
+        page = await self._submissions.queue(Status.PENDING, section, None, _OLDEST_PENDING)
+        counts = await self._submissions.counts(section)
+        return represent.queue_snapshot(page.submissions, offset, counts)
