@@ -69,6 +69,7 @@ class StatusClient:
 
     def __init__(self, url: str, account: Account, habits: Habits, dice: random.Random) -> None:
         self.user = account.user
+        self.is_narrow = habits.is_narrow
         self.own = ChannelView(f"user:{account.user}")
         self.views = {view.name: view for view in (self.own, *map(ChannelView, account.queues))}
         self.complaints: list[str] = []

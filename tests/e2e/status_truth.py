@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pymongo import MongoClient
@@ -25,6 +25,7 @@ _TYPES = {
     "submitted": "submission.created",
     "claimed": "submission.claimed",
     "released": "submission.released",
+    "expired": "submission.released",
     "checked": "submission.checked",
     "reopened": "submission.reopened",
 }
@@ -87,7 +88,7 @@ class Truth:
             ends = bisect.bisect_right(events, stay.position, key=lambda event: event.offset)
             wanted, heard = events[begins : None if is_last else ends], list(map(_event, stay.heard))
             where = f"stay {place} from {stay.since} at {stay.began_at:%H:%M:%S.%f}"
-            if heard != wanted:
+            if not _tells(heard, wanted):
                 yield f"{where}: missed {_less(wanted, heard)}, heard besides {_less(heard, wanted)}"
             yield from (f"{where}: {what}" for what in _stale(view, stay, events[:begins], events[begins:]))
 
@@ -184,6 +185,13 @@ def _comparable(submission: Json) -> Json:
     """Without what depends on when it was written; of a claim who holds it, as a renewal is not published."""
     content: Json = unsigned(submission)
     return content | ({"claim": _holder(submission)} if "claim" in submission else {})
+
+
+def _tells(heard: Sequence[Event], wanted: Sequence[Event]) -> bool:
+    """A claim that ran out meanwhile may be told without its holder: its end follows."""
+    return len(heard) == len(wanted) and all(
+        told in {event, replace(event, holder=None)} for told, event in zip(heard, wanted, strict=True)
+    )
 
 
 def _less(some: Sequence[Event], others: Iterable[Event]) -> list[Event]:
