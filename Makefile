@@ -22,7 +22,7 @@ help:
 run: $(VENV)/.run
 	$(BIN)/python run.py
 
-test: $(VENV)/.dev
+test: $(VENV)/.dev $(VENV)/.sdk
 	$(BIN)/python -m pytest
 
 check: $(VENV)/.dev
@@ -48,7 +48,7 @@ lock: $(VENV)/.dev
 	@mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	rm -rf $(VENV) tests/e2e/sdk/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -63,6 +63,12 @@ $(VENV)/.run: $(VENV)/bin/python requirements.txt constraints.txt
 $(VENV)/.dev: $(VENV)/.run requirements-dev.txt
 	$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $@
+
+# The JavaScript SDK, for the tests that run it in node and in Chromium. Without node and npm those are skipped.
+$(VENV)/.sdk: $(VENV)/bin/python tests/e2e/sdk/package-lock.json
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  npm ci --prefix tests/e2e/sdk --ignore-scripts --no-audit --no-fund --loglevel=error && touch $@; \
+	else echo "node and npm were not found: tests of the JavaScript SDK will be skipped (apt install nodejs npm)" >&2; fi
 
 $(VENV)/.fuzz: $(VENV)/.run requirements-fuzz.txt
 	$(PIP_INSTALL) -r requirements-fuzz.txt

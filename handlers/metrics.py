@@ -9,10 +9,14 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300
 
 
 class Metrics:
-    """One registry a server, so that two in one process (tests) do not meet."""
+    """One registry a server, so that two in one process (tests) do not meet.
 
-    def __init__(self) -> None:
+    `gathered`: what is shown instead, where this process is one of several.
+    """
+
+    def __init__(self, gathered: CollectorRegistry | None = None) -> None:
         self._registry = CollectorRegistry()
+        self._shown = gathered or self._registry
         self.requests = Histogram(
             "turantalim_http_request_seconds",
             "Time from the headers of a request to the end of its answer",
@@ -32,9 +36,14 @@ class Metrics:
             "turantalim_upload_bytes", "Body bytes of uploads received", registry=self._registry
         )
         self.uploads_in_flight = Gauge(
-            "turantalim_uploads_in_flight", "Uploads being received now", registry=self._registry
+            "turantalim_uploads_in_flight",
+            "Uploads being received now",
+            multiprocess_mode="livesum",
+            registry=self._registry,
         )
-        self.sockets = Gauge("turantalim_sockets", "Open status sockets", registry=self._registry)
+        self.sockets = Gauge(
+            "turantalim_sockets", "Open status sockets", multiprocess_mode="livesum", registry=self._registry
+        )
         self.publications = Counter(
             "turantalim_publications", "Publications sent, by type", ["type"], registry=self._registry
         )
@@ -48,4 +57,4 @@ class Metrics:
         known.observe(seconds)
 
     def exposition(self) -> bytes:
-        return generate_latest(self._registry)
+        return generate_latest(self._shown)

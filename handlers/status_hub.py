@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ from handlers.protocol.channels import EVENT_TYPES, queue_channel, student_hears
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.recovery_ring import RecentPublication, RecoveryRing
 from handlers.protocol.representations import Representations
+from handlers.protocol.slots import Slots
 from handlers.protocol.socket_deadlines import SocketDeadlines
 from handlers.protocol.websocket_frame import text_frame
 from handlers.subscription import Subscription
@@ -49,7 +49,7 @@ class HubLimits:
     `ring_seconds` says."""
 
     sockets: int
-    sockets_per_user: int
+    sockets_per_user: Slots
     ring_seconds: float
     ring_bytes: int = 32 << 20
 
@@ -67,7 +67,6 @@ class StatusHub:
         self._limits = limits
         self._channels: dict[str, set[Subscription]] = {}
         self._sockets: set[Socket] = set()
-        self._per_user: Counter[str] = Counter()
         self._ring = RecoveryRing(limits.ring_seconds, limits.ring_bytes)
 
     @property
@@ -84,15 +83,10 @@ class StatusHub:
 
     def admit_user(self, user_id: str) -> bool:
         """Count one more socket of a user; False, and not counted, if there are enough."""
-        if self._per_user[user_id] >= self._limits.sockets_per_user:
-            return False
-        self._per_user[user_id] += 1
-        return True
+        return self._limits.sockets_per_user.take(user_id)
 
     def release_user(self, user_id: str) -> None:
-        self._per_user[user_id] -= 1
-        if self._per_user[user_id] <= 0:
-            del self._per_user[user_id]
+        self._limits.sockets_per_user.free(user_id)
 
     def subscribe(self, subscription: Subscription) -> None:
         self._channels.setdefault(subscription.channel, set()).add(subscription)

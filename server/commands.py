@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,15 +13,17 @@ from pathlib import Path
 import structlog
 
 from handlers.auth import USER_ID
-from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
-from server.lifecycle import serve
+from server.embedded_mongod import EmbeddedMongod
+from server.exit_status import FAILED, exit_status
+from server.lifecycle import Duties, serve
+from server.listening import announcement, open_sockets
 from server.logs import configure_logs
 from server.services import build_authenticator, build_vault, connect
-from server.settings import BadSettings, Settings, load_settings, naming
+from server.settings import Settings, load_settings, naming
 from server.state_dir import StateDir, StateDirInUse
-from storage.catalogue import Catalogue, UnreadableCatalogue, read_catalogue
-from storage.database import cause_of
-from storage.domain.errors import Unavailable
+from server.supervisor import Supervisor
+from server.workers import ServingWorkers
+from storage.catalogue import Catalogue, read_catalogue
 from storage.domain.people import Person, Role
 from storage.indexes import ensure_indexes
 from storage.media_audit import Audit, AuditSettings, audit, report
@@ -30,33 +33,29 @@ from storage.submission_store import SubmissionStore
 log = structlog.get_logger(__name__)
 
 _TOKEN_TTL_SECONDS = 24 * 3600
-_BAD_CONFIGURATION, _FAILED = 2, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 failed or a broken promise, 2 bad configuration or
     arguments."""
     wanted = _parser().parse_args(arguments)
-    try:
-        settings = load_settings(wanted.config)
-        configure_logs(settings.logs)
-        match wanted.command:
-            case "token":
-                _token(settings, wanted)
-            case "import-catalogue":
-                _import_catalogue(settings, wanted.file)
-            case "sweep":
-                _sweep(settings)
-            case "fsck":
-                return _fsck(settings, deep=wanted.deep)
-            case _:
-                _serve(settings)
-    except BadSettings as error:
-        return _fail(f"bad configuration:\n{error}", _BAD_CONFIGURATION)
-    except (StateDirInUse, MongodUnavailable, UnreadableCatalogue, OSError) as error:
-        return _fail(str(error), _FAILED)
-    except Unavailable as error:
-        return _fail(f"mongo.uri: {cause_of(error)}", _FAILED)
+    return exit_status(lambda: _run(wanted))
+
+
+def _run(wanted: argparse.Namespace) -> int:
+    settings = load_settings(wanted.config)
+    configure_logs(settings.logs)
+    match wanted.command:
+        case "token":
+            _token(settings, wanted)
+        case "import-catalogue":
+            _import_catalogue(settings, wanted.file)
+        case "sweep":
+            _sweep(settings)
+        case "fsck":
+            return _fsck(settings, deep=wanted.deep)
+        case _:
+            return _serve(settings)
     return 0
 
 
@@ -88,7 +87,7 @@ def _user_id(text: str) -> str:
     return text
 
 
-def _serve(settings: Settings) -> None:
+def _serve(settings: Settings) -> int:
     state = StateDir(settings.server.state_dir)
     with naming("server.state_dir"):
         state.lock()
@@ -96,12 +95,25 @@ def _serve(settings: Settings) -> None:
         mongod = _embedded(settings, state)
         try:
             uri = mongod.uri if mongod else settings.mongo.uri.get_secret_value()
-            asyncio.run(serve(settings, mongod, uri, _secret(settings, state)))
+            secret = _secret(settings, state)
+            if settings.server.processes == 1:
+                asyncio.run(serve(settings, uri, secret, _alone(settings, mongod)))
+                return 0
+            workers = ServingWorkers(settings, uri, secret, mongod)
+            return Supervisor(workers, settings.server.processes).run()
         finally:
             if mongod:
                 mongod.stop()
     finally:
         state.release()
+
+
+def _alone(settings: Settings, mongod: EmbeddedMongod | None) -> Duties:
+    def say_where(sockets: Sequence[socket.socket]) -> None:
+        sys.stdout.write(announcement(settings.server, sockets))
+        sys.stdout.flush()
+
+    return Duties(listen=lambda: open_sockets(settings.server)[0], serving=say_where, mongod=mongod)
 
 
 def _token(settings: Settings, wanted: argparse.Namespace) -> None:
@@ -160,7 +172,7 @@ def _fsck(settings: Settings, *, deep: bool) -> int:
         result = asyncio.run(run(uri))
     for line in report(result):
         sys.stdout.write(line + "\n")
-    return _FAILED if result.findings else 0
+    return FAILED if result.findings else 0
 
 
 @contextlib.contextmanager
@@ -194,8 +206,3 @@ def _embedded(settings: Settings, state: StateDir) -> EmbeddedMongod | None:
 
 def _secret(settings: Settings, state: StateDir) -> str:
     return settings.auth.secret.get_secret_value() or state.secret()
-
-
-def _fail(message: str, status: int) -> int:
-    sys.stderr.write(message + "\n")
-    return status

@@ -8,7 +8,6 @@ closed its files, and stops one that outlived its server all the same.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import ctypes.util
 import importlib.util
 import json
@@ -17,14 +16,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import structlog
 
+from server.parent_death import dies_with
 from storage.database import await_primary, rename_member
 
 log = structlog.get_logger(__name__)
@@ -37,7 +35,6 @@ _CACHE_GB = "0.25"
 """WiredTiger's smallest: submissions are a few kilobytes, and the machine's memory is for the page cache."""
 _OPLOG_MB = "990"
 """MongoDB's smallest default; weeks of submissions."""
-_PR_SET_PDEATHSIG = 1
 _HINTS = {
     "libcurl.so.4: cannot open": "apt install libcurl4, or install requirements.txt anew: its pycurl brings one",
     "libcrypto.so.3: cannot open": "OpenSSL 3 is needed (Debian 12, Ubuntu 22.04 or newer)",
@@ -109,6 +106,13 @@ class EmbeddedMongod:
         self._spawn(find_binary())
         return True
 
+    def look_after(self) -> None:
+        """`ensure_running`, but what prevents it is only logged: there is a next time."""
+        try:
+            self.ensure_running()
+        except (OSError, MongodUnavailable) as error:
+            log.error("embedded mongod cannot be started, trying again", cause=str(error))
+
     def stop(self) -> None:
         """Ask it to end, and wait; its data is flushed then. Idempotent."""
         process, self._process = self._process, None
@@ -162,7 +166,7 @@ class EmbeddedMongod:
                 stderr=subprocess.STDOUT,
                 env=os.environ | library_path(self._home),
                 start_new_session=True,  # Ctrl-C in a terminal is for the server, which then stops it in order
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509  # one system call, no lock, no allocation
+                preexec_fn=dies_with(os.getpid(), signal.SIGTERM),  # noqa: PLW1509  # one system call, no lock
             )
 
     def _check_alive(self) -> None:
@@ -258,17 +262,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-def _die_with(parent: int) -> Callable[[], None] | None:
-    """Run in the child before it becomes mongod: have the kernel end it (SIGTERM) when `parent` dies."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def arrange() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the kernel knew
-            os._exit(1)
-
-    return arrange

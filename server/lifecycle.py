@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-import sys
-from collections.abc import Awaitable
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
-from tornado.netutil import bind_sockets
 
 from handlers.background import BackgroundTasks
 from handlers.base import Application
 from handlers.protocol.centrifugo import CloseCode
 from server.application import build_application
-from server.embedded_mongod import EmbeddedMongod, MongodUnavailable
+from server.embedded_mongod import EmbeddedMongod
 from server.http_server import CHUNK_BYTES, PacedListener, UploadServer
-from server.services import Built, build
+from server.services import Built, Shared, build
 from server.settings import Settings, naming
 from storage.domain.errors import ServiceError
 from storage.indexes import ensure_indexes
@@ -31,8 +31,6 @@ log = structlog.get_logger(__name__)
 
 _IDLE_CONNECTION_SECONDS = 75.0
 """How long a connection may wait for its next request: longer than nginx keeps its own side open."""
-_BACKLOG = 4096
-"""Connections not yet accepted: after a cut thousands come back at once, and who is turned away waits a second."""
 _GC_NEW_OBJECTS = 20_000
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _MONGOD_WATCH_SECONDS = 1.0
@@ -40,11 +38,27 @@ _RELEASE_SECONDS = 1.0
 """How late others may hear that a lease ran out."""
 
 
-async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: str, secret: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What is up to a process besides serving, which depends on whether it serves alone."""
+
+    listen: Callable[[], list[socket.socket]]
+    """Called once all is there to serve with."""
+    serving: Callable[[Sequence[socket.socket]], None]
+    """Called once requests are served."""
+    mongod: EmbeddedMongod | None = None
+    """To keep running."""
+    worker: int | None = None
+    """None: it serves alone."""
+    shared: Shared | None = None
+    """With the other workers."""
+
+
+async def serve(settings: Settings, mongo_uri: str, secret: str, duties: Duties) -> None:
     """Serve until told to stop. Raises ServiceError if MongoDB or the disk cannot be used at the start."""
-    built = build(settings, mongo_uri, secret)
+    built = build(settings, mongo_uri, secret, duties.shared)
     vault, database = built.services.vault, built.services.database
-    if settings.dev_login:
+    if settings.dev_login and not duties.worker:
         log.info("auth.dev_login is on: whoever reaches this server can be anyone")
     tasks = BackgroundTasks()
     with naming("media.root"):
@@ -53,18 +67,19 @@ async def serve(settings: Settings, mongod: EmbeddedMongod | None, mongo_uri: st
         await ensure_indexes(database)
         await built.feed.start()
         application = build_application(built)
-        told_to_stop = _listen_for_signals()
+        told_to_stop = _listen_for_signals() if duties.worker is None else _listen_for_supervisor()
         _ease_garbage_collection()
-        server = _listen(settings, application)
+        server = _listen(settings, application, duties)
         follow = [
             tasks.start(built.feed.run(), "change feed"),
             tasks.start(built.broadcast.run(built.services.hub.heard_elsewhere), "broadcast"),
             tasks.start(built.services.hub.watch_the_clock(), "clock of the sockets"),
-            tasks.start(_sweep_regularly(settings, built), "sweep"),
             tasks.start(_release_regularly(built), "release of expired claims"),
         ]
-        if mongod is not None:
-            follow.append(tasks.start(_keep_running(mongod), "embedded mongod"))
+        if not duties.worker:  # one does it for all
+            follow.append(tasks.start(_sweep_regularly(settings, built), "sweep"))
+        if duties.mongod is not None:
+            follow.append(tasks.start(_keep_running(duties.mongod), "embedded mongod"))
         await told_to_stop.wait()
         await _stop(settings, built, application, server)
         for task in follow:
@@ -83,10 +98,8 @@ def _ease_garbage_collection() -> None:
     gc.set_threshold(_GC_NEW_OBJECTS, 20, 50)
 
 
-def _listen(settings: Settings, application: Application) -> UploadServer:
-    host, port = settings.server.host, settings.server.port
-    with naming("server.host and server.port"):
-        sockets = [PacedListener(bound) for bound in bind_sockets(port, host, backlog=_BACKLOG)]
+def _listen(settings: Settings, application: Application, duties: Duties) -> UploadServer:
+    sockets = [PacedListener(listener) for listener in duties.listen()]
     server = UploadServer(
         application,
         chunk_size=CHUNK_BYTES,
@@ -94,9 +107,7 @@ def _listen(settings: Settings, application: Application) -> UploadServer:
         xheaders=settings.server.trust_proxy,
     )
     server.add_sockets(sockets)
-    shown = f"[{host}]" if ":" in host else host
-    sys.stdout.write(f"listening on http://{shown}:{sockets[0].getsockname()[1]}\n")
-    sys.stdout.flush()
+    duties.serving(sockets)
     return server
 
 
@@ -112,6 +123,13 @@ def _listen_for_signals() -> asyncio.Event:
 
     for number in _STOP_SIGNALS:
         loop.add_signal_handler(number, stop)
+    return told
+
+
+def _listen_for_supervisor() -> asyncio.Event:
+    """Set at SIGTERM; another one changes nothing. systemd signals every process of a service besides."""
+    told = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, told.set)
     return told
 
 
@@ -170,7 +188,4 @@ async def _release_regularly(built: Built) -> None:
 async def _keep_running(mongod: EmbeddedMongod) -> None:
     while True:
         await asyncio.sleep(_MONGOD_WATCH_SECONDS)
-        try:
-            mongod.ensure_running()
-        except (OSError, MongodUnavailable) as error:
-            log.error("embedded mongod cannot be started, trying again", cause=str(error))
+        mongod.look_after()

@@ -31,8 +31,18 @@ def _as_json(line: dict[str, Any], **_: Any) -> str:
         return json.dumps(line, default=str)
 
 
-def configure_logs(settings: Logs) -> None:
-    """Send everything, our own and the libraries' lines, to standard error in one format."""
+def _from_worker(number: int) -> Any:
+    """Set where lines are written, so that those of loggers and threads of an earlier configuration have it too."""
+
+    def add(_logger: object, _method: str, line: dict[str, Any]) -> dict[str, Any]:
+        return line | {"worker": number}
+
+    return add
+
+
+def configure_logs(settings: Logs, worker: int | None = None) -> None:
+    """Send everything, our own and the libraries' lines, to standard error in one format; of a worker, with its
+    number. May be repeated, as a worker does."""
     as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
     renderer: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_as_json)]
@@ -41,7 +51,11 @@ def configure_logs(settings: Logs) -> None:
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *([] if worker is None else [_from_worker(worker)]),
+            *renderer,
+        ],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)

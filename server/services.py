@@ -13,6 +13,7 @@ from handlers.metrics import Metrics
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.multipart_stream import StreamLimits
 from handlers.protocol.pace import PaceLimits
+from handlers.protocol.slots import LocalSlots, Slots
 from handlers.protocol.socket_deadlines import DeadlineLimits
 from handlers.protocol.upload_form import FormLimits
 from handlers.protocol.upload_quota import QuotaLimits, UploadQuota
@@ -44,28 +45,49 @@ class Built:
     catalogue: Catalogue
 
 
-def build(settings: Settings, mongo_uri: str, secret: str) -> Built:
-    """`mongo_uri` and `secret` are what `embedded` and an empty `auth.secret` turned out to be."""
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a process has in common with the others that serve the same port."""
+
+    processes: int
+    sockets: Slots
+    """By user."""
+    uploads: Slots
+    """By user."""
+    metrics: Metrics
+
+    def split(self, total: int) -> int:
+        """This process's even part of what all may have together: to count it together would cost every chunk of
+        every upload."""
+        return max(1, total // self.processes)
+
+
+def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None = None) -> Built:
+    """`mongo_uri` and `secret` are what `embedded` and an empty `auth.secret` turned out to be; `shared` None: this
+    process serves alone."""
     limits, status = settings.limits, settings.status
+    shared = shared or _alone(settings)
     secrets = tuple(filter(None, (secret, settings.auth.previous_secret.get_secret_value())))
     database = connect(settings, mongo_uri)
     submissions = SubmissionStore(database)
     vault = build_vault(settings)
     catalogue = Catalogue(database, enforced=settings.catalogue.enforce)
     links = MediaLinks([_media_key(each) for each in secrets], settings.media.url_ttl_seconds)
-    metrics = Metrics()
+    metrics = shared.metrics
     broadcast = Broadcast(database, clock.now)
     hub = StatusHub(
         links,
         metrics,
         clock.now,
         broadcast,
-        HubLimits(status.sockets, status.sockets_per_user, status.ring_seconds),
+        HubLimits(shared.split(status.sockets), shared.sockets, status.ring_seconds),
     )
     services = Services(
         auth=build_authenticator(settings, secret),
         intake=UploadIntake(vault, submissions, catalogue, _intake_rules(settings), clock.now),
-        quota=UploadQuota(QuotaLimits(limits.uploads, limits.uploads_per_user, limits.draft_bytes)),
+        quota=UploadQuota(
+            QuotaLimits(shared.split(limits.uploads), shared.split(limits.draft_bytes)), shared.uploads
+        ),
         keys_in_progress=KeysInProgress(),
         desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now),
         submissions=submissions,
@@ -123,6 +145,15 @@ def build_vault(settings: Settings) -> MediaVault:
     media = settings.media
     files = FileSettings(fsync=media.fsync, hashing=media.hashing)
     return MediaVault(VaultSettings(media.root, media.reserve_bytes, files), MediaTypeDetector())
+
+
+def _alone(settings: Settings) -> Shared:
+    return Shared(
+        processes=1,
+        sockets=LocalSlots(settings.status.sockets_per_user),
+        uploads=LocalSlots(settings.limits.uploads_per_user),
+        metrics=Metrics(),
+    )
 
 
 def _intake_rules(settings: Settings) -> IntakeRules:

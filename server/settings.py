@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,16 +74,16 @@ class _Section(BaseModel):
 class Server(_Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
-    processes: PositiveInt = 1
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     state_dir: HomePath = HOME / "var"
     drain_seconds: PositiveFloat = 25
     trust_proxy: bool = False
 
     @field_validator("processes")
     @classmethod
-    def _only_one(cls, value: int) -> int:
-        if value != 1:
-            raise ValueError("this release serves with one process")
+    def _several_need_linux(cls, value: int) -> int:
+        if value > 1 and sys.platform != "linux":  # its SO_REUSEPORT, its locks, its way to end workers
+            raise ValueError("more than one needs Linux")
         return value
 
     @property

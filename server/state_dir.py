@@ -6,9 +6,13 @@ import contextlib
 import fcntl
 import os
 import secrets
+import time
 from pathlib import Path
 
 from server.settings import MIN_SECRET_BYTES, BadSettings
+
+_HEIRS_SECONDS = 5.0
+"""Workers have the lock of their supervisor; the kernel is done with them soon after that was killed."""
 
 
 class StateDirInUse(Exception):
@@ -29,15 +33,16 @@ class StateDir:
         """
         self.path.mkdir(mode=0o750, parents=True, exist_ok=True)
         fd = os.open(self.path / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(fd, 32).decode(errors="replace").strip()
-            os.close(fd)
-            raise StateDirInUse(
-                f"server.state_dir: {self.path} is in use by another server (process {holder}); "
-                "stop it, or give this one another directory"
-            ) from None
+        deadline = time.monotonic() + _HEIRS_SECONDS
+        while not _is_locked(fd):
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
+            if _runs(holder) or time.monotonic() > deadline:
+                os.close(fd)
+                raise StateDirInUse(
+                    f"server.state_dir: {self.path} is in use by another server (process {holder}); "
+                    "stop it, or give this one another directory"
+                )
+            time.sleep(0.02)
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._lock_fd = fd
@@ -73,3 +78,22 @@ class StateDir:
         with contextlib.suppress(FileExistsError):
             os.link(draft, path)
         draft.unlink()
+
+
+def _is_locked(fd: int) -> bool:
+    """Lock it; False if somebody else has the lock."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _runs(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except (ValueError, PermissionError):
+        pass  # it is just about to write its number, or somebody else's
+    return True

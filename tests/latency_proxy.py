@@ -35,12 +35,14 @@ class Link:
 
 
 @asynccontextmanager
-async def latency_proxy(url: str, link: Link | None = None) -> AsyncIterator[str]:
-    """The server at `url` at the other end of a `link`, under the URL that is given; connections end with it."""
+async def latency_proxy(url: str, link: Link | None = None, own_port: int = 0) -> AsyncIterator[str]:
+    """The server at `url` at the other end of a `link`, under the URL that is given; connections end with it.
+    `own_port`: where it listens, for a line that is cut and mended; 0 is any free one."""
     link = link or Link()
     host, port = urlsplit(url).hostname, urlsplit(url).port
     listening = _socket(link)
-    listening.bind(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before may still linger
+    listening.bind(("127.0.0.1", own_port))
     listening.listen()
     accepting = asyncio.create_task(_accept(listening, (str(host), port or 80), link))
     try:

@@ -5,38 +5,37 @@ Per user and never per address: a school shares one address (design section 3, *
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
+from handlers.protocol.slots import Slots
 from storage.domain.errors import Busy, TooManyUploads
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaLimits:
-    """See `limits` in config.yaml."""
+    """See `limits` in config.yaml; of one process."""
 
     uploads: int
-    uploads_per_user: int
     draft_bytes: int
 
 
 class UploadQuota:
-    """The uploads of this process."""
+    """The uploads of this process; `per_user` counts those of the others too."""
 
-    def __init__(self, limits: QuotaLimits) -> None:
+    def __init__(self, limits: QuotaLimits, per_user: Slots) -> None:
         self._limits = limits
-        self._per_user: Counter[str] = Counter()
+        self._per_user = per_user
         self.uploads = 0
         self.draft_bytes = 0
 
     def enter(self, user_id: str) -> Share:
         """A place for one more upload; raises TooManyUploads or Busy. Whoever gets it must `leave` it."""
-        if self._per_user[user_id] >= self._limits.uploads_per_user:
+        if not self._per_user.take(user_id):
             raise TooManyUploads
         if self.uploads >= self._limits.uploads or self.draft_bytes >= self._limits.draft_bytes:
+            self._per_user.free(user_id)
             raise Busy
         self.uploads += 1
-        self._per_user[user_id] += 1
         return Share(self, user_id)
 
     def _took(self, size_bytes: int) -> None:
@@ -47,9 +46,7 @@ class UploadQuota:
     def _left(self, user_id: str, draft_bytes: int) -> None:
         self.uploads -= 1
         self.draft_bytes -= draft_bytes
-        self._per_user[user_id] -= 1
-        if not self._per_user[user_id]:
-            del self._per_user[user_id]
+        self._per_user.free(user_id)
 
 
 class Share:

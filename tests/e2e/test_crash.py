@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.e2e.clients import sdk_client
-from tests.e2e.processes import eventually, free_port, is_running
+from tests.e2e.processes import eventually, is_running
 from tests.e2e.server_process import ServerProcess
 from tests.forms import content_type, encode, file, text
 from tests.media_samples import padded, photo, photo_of_bytes, recording
@@ -77,29 +77,6 @@ async def test_sockets_go_on_after_the_death_of_mongod(server: ServerProcess) ->
     assert server.stop() == 0
     errors = {line["event"] for line in server.log_lines("error")}
     assert errors == {"embedded mongod died, starting it again"}
-
-
-@pytest.mark.gen_test(timeout=90)
-async def test_a_result_given_while_the_socket_is_lost_is_heard_once_it_is_back(tmp_path: Path) -> None:
-    """The SDK comes back by itself, with the position it had, to a server that has just begun (promise 6)."""
-    server = ServerProcess(tmp_path, TURANTALIM_SERVER__PORT=str(free_port()))
-    try:
-        server.start()
-        token, reviewer_token = server.token("42"), server.token("7", "reviewer")
-        async with sdk_client(server.websocket_url, token) as student:
-            async with httpx.AsyncClient(base_url=server.url) as http:
-                submission = await Student(http, token).submit_writing(1, [PAGE], [PAGE])
-            await student.hears("submission.created", submission["id"])
-            server.kill()
-            await student.until(lambda: bool(student.lost))
-            server.start()
-            async with httpx.AsyncClient(base_url=server.url) as http:
-                await Reviewer(http, reviewer_token).grade(submission, SCORE)
-            await student.hears("submission.checked", submission["id"])
-            kinds = [heard.type for heard in student.heard]
-        assert kinds == ["submission.created", "submission.checked"]
-    finally:
-        server.make_sure_it_ended()
 
 
 @pytest.mark.gen_test(timeout=60)

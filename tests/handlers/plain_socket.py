@@ -1,11 +1,12 @@
-"""A plain WebSocket client of the status socket, as a page without the SDK would write it."""
+"""A plain WebSocket client of the status socket, as a page without the SDK would write it. It holds all that it
+receives, and all that it sends and is obeyed, against asyncapi.yaml."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from typing import Any
 
 import websockets
 from websockets.asyncio.client import ClientConnection
+
+from tests import asyncapi
 
 Json = dict[str, Any]
 
@@ -65,6 +68,7 @@ class PlainSocket:
         self._answers_pings = answers_pings
         self._numbers = itertools.count(1)
         self._lines: deque[str] = deque()
+        self._sent: dict[int, Json] = {}
         self._replies: dict[int, Json] = {}
         self._publications: deque[Publication] = deque()
         self.pings = 0
@@ -72,9 +76,12 @@ class PlainSocket:
         """The reply to the connect command of a `connected_socket`."""
         self.received: list[Json] = []
         """Every reply and push, in the order they came."""
+        self.seen: Counter[str] = Counter()
+        """The names in asyncapi.yaml of all that was received, and of the commands that were obeyed."""
 
     async def send(self, *commands: Json) -> None:
         """All of them in one frame, one a line, as the SDKs do."""
+        self._sent |= {command["id"]: command for command in commands if "id" in command}
         await self.send_text("\n".join(json.dumps(command) for command in commands))
 
     async def send_text(self, frame: str | bytes) -> None:
@@ -118,6 +125,11 @@ class PlainSocket:
         while self.pings < times:
             await self._receive()
 
+    async def meets(self, name: str, times: int = 1) -> None:
+        """Wait until so many messages with this name in asyncapi.yaml have come."""
+        while self.seen[name] < times:
+            await self._receive()
+
     async def close_code(self) -> int:
         """Read until the server closes, and say with which code."""
         try:
@@ -135,15 +147,20 @@ class PlainSocket:
         if not self._lines:
             async with asyncio.timeout(WAIT_SECONDS):
                 self._lines.extend(str(await self._connection.recv()).splitlines())
-        message = json.loads(self._lines.popleft())
+        line = self._lines.popleft()
+        self.seen[asyncapi.check_message(line)] += 1
+        message = json.loads(line)
         if message == {}:
             self.pings += 1
             if self._answers_pings:
+                self.seen[asyncapi.check_command({})] += 1
                 await self.send_text("{}")
             return
         self.received.append(message)
         if "id" in message:
             self._replies[message["id"]] = message
+            if "error" not in message:
+                self.seen[asyncapi.check_command(self._sent[message["id"]])] += 1
         elif pub := (push := message["push"]).get("pub"):
             self._publications.append(Publication(push["channel"], pub["data"], pub.get("offset", 0)))
 

@@ -113,11 +113,11 @@ async def test_nobody_else_hears_of_it_and_a_bad_id_is_ignored(
         assert len(other.received) == 2  # the reply to connect, and that
 
 
-async def test_progress_that_nobody_hears_writes_nothing_early(
+async def test_an_upload_that_asked_for_none_writes_nothing_early(
     base_url: str, cast: Cast, kept: Kept, client: httpx.AsyncClient
 ) -> None:
     async with connect(base_url) as wire:
-        head = upload_head(WRITING, len(LARGE), cast.student | {"X-Upload-Id": UPLOAD_ID})
+        head = upload_head(WRITING, len(LARGE), cast.student)
         await wire.send(head, LARGE[:20_000])
         assert (await client.get("/healthz")).status_code == 200
         assert kept.files() == []

@@ -35,7 +35,7 @@ SECRETS = {
 OTHERS: dict[str, tuple[str, object]] = {
     "server.host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104  # nothing is bound
     "server.port": ("9000", 9000),
-    "server.processes": ("1", 1),
+    "server.processes": ("4", 4),
     "server.state_dir": ("/srv/state", Path("/srv/state")),
     "server.drain_seconds": ("2.5", 2.5),
     "server.trust_proxy": ("true", True),
@@ -111,7 +111,7 @@ def test_the_environment_overrides_one_key_and_no_other(
     after = load_settings(CONFIG)
     assert value_of(after, section, key) == read
     changed = {each for each in keys() if value_of(after, *each) != value_of(before, *each)}
-    assert changed == ({(section, key)} if key != "processes" else set())
+    assert changed == {(section, key)}
 
 
 @pytest.mark.parametrize(("section", "key"), keys())

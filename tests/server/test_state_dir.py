@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,18 @@ StateDir(Path(sys.argv[1])).lock()
 print("locked", flush=True)
 sys.stdin.read()
 """
+HOLDER_WITH_WORKER = """
+import os, sys
+from pathlib import Path
+from server.state_dir import StateDir
+StateDir(Path(sys.argv[1])).lock()
+if os.fork() == 0:
+    print("locked", flush=True)
+    sys.stdin.read()
+    os._exit(0)
+os.wait()
+"""
+"""The worker stays until it is told to go, whatever becomes of the holder."""
 RUSH = """
 import os, sys
 from pathlib import Path
@@ -61,6 +74,21 @@ def test_a_second_server_on_the_same_folder_is_told_the_key_and_the_process(tmp_
     first.release()
     second.lock()
     second.release()
+
+
+def test_the_workers_of_one_that_died_are_waited_for(tmp_path: Path) -> None:
+    with python(HOLDER_WITH_WORKER, tmp_path / "var") as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "locked\n"
+        holder.kill()
+        holder.wait()
+        with ThreadPoolExecutor() as threads:
+            locking = threads.submit(StateDir(tmp_path / "var").lock)
+            with pytest.raises(TimeoutError):
+                locking.result(0.1)
+            assert holder.stdin is not None
+            holder.stdin.close()
+            locking.result(30)
 
 
 def test_servers_on_different_folders_do_not_mind_each_other(tmp_path: Path) -> None:

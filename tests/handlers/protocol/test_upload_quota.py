@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from handlers.protocol.slots import LocalSlots
 from handlers.protocol.upload_quota import QuotaLimits, UploadQuota
 from storage.domain.errors import Busy, TooManyUploads
 
-LIMITS = QuotaLimits(uploads=3, uploads_per_user=2, draft_bytes=100)
+
+def quota_of_three() -> UploadQuota:
+    """Three uploads in all, two of a user, a hundred bytes together."""
+    return UploadQuota(QuotaLimits(uploads=3, draft_bytes=100), LocalSlots(2))
 
 
 def test_a_user_has_so_many_and_gets_another_when_one_is_over() -> None:
-    quota = UploadQuota(LIMITS)
+    quota = quota_of_three()
     first, _ = quota.enter("42"), quota.enter("42")
     with pytest.raises(TooManyUploads):
         quota.enter("42")
@@ -20,7 +24,7 @@ def test_a_user_has_so_many_and_gets_another_when_one_is_over() -> None:
 
 
 def test_all_users_together_have_so_many() -> None:
-    quota = UploadQuota(LIMITS)
+    quota = quota_of_three()
     shares = [quota.enter(user) for user in ("1", "2", "3")]
     with pytest.raises(Busy):
         quota.enter("4")
@@ -29,7 +33,7 @@ def test_all_users_together_have_so_many() -> None:
 
 
 def test_their_bytes_together_are_bounded_and_given_back() -> None:
-    quota = UploadQuota(LIMITS)
+    quota = quota_of_three()
     one, other = quota.enter("1"), quota.enter("2")
     one.take(60)
     other.take(40)
@@ -44,7 +48,7 @@ def test_their_bytes_together_are_bounded_and_given_back() -> None:
 
 
 def test_leaving_twice_counts_once() -> None:
-    quota = UploadQuota(LIMITS)
+    quota = quota_of_three()
     share, other = quota.enter("1"), quota.enter("1")
     share.take(10)
     share.leave()
@@ -55,7 +59,7 @@ def test_leaving_twice_counts_once() -> None:
 
 
 def test_one_who_was_refused_is_not_counted() -> None:
-    quota = UploadQuota(LIMITS)
+    quota = quota_of_three()
     shares = [quota.enter("1"), quota.enter("1")]
     for _ in range(3):
         with pytest.raises(TooManyUploads):
@@ -63,3 +67,13 @@ def test_one_who_was_refused_is_not_counted() -> None:
     for share in shares:
         share.leave()
     assert quota.uploads == 0
+
+
+def test_one_who_found_all_places_taken_has_used_none_of_their_own() -> None:
+    per_user = LocalSlots(1)
+    quota = UploadQuota(QuotaLimits(uploads=1, draft_bytes=100), per_user)
+    other = quota.enter("1")
+    with pytest.raises(Busy):
+        quota.enter("2")
+    other.leave()
+    quota.enter("2")
