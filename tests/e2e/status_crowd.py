@@ -26,7 +26,7 @@ _REVIEWING, _HOSTILE = 0.08, 0.04
 """The shares of reviewers' sockets, and of those that try what they may not have. The others are students'."""
 _SOCKETS_EACH = (1, 1, 2, 3)
 """How many sockets one student has, in turn. Not five: the server may count one that is gone for a while longer."""
-_NARROW = 4
+_NARROW = 8
 _WITNESSES, _REVIEWING_WITNESSES = 10, 2
 _WRITING, _SPEAKING = (f"queue:{section}" for section in SECTIONS)
 _QUEUES = ((_WRITING,), (_SPEAKING,), (_WRITING, _SPEAKING))
