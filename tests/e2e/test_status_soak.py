@@ -177,7 +177,7 @@ async def test_every_client_knows_in_the_end_what_is_so_and_was_told_all_it_may_
     assert {line["event"] for line in server.log_lines("error")} <= EXPECTED_ERRORS, SEED
     assert all(crowd.tally[what] for what in HAPPENS), crowd.tally
     assert any(view.progress for view in crowd.views)
-    assert min(faults.tally.values()) >= 2, faults.tally
+    assert faults.tally.keys() >= {"kill_server", "kill_mongod", "restart", "cut_many", "doze"}, faults.tally
 
 
 def wrongs(crowd: Crowd, truth: Truth) -> Iterator[str]:
