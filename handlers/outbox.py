@@ -43,7 +43,8 @@ class Outbox:
     __slots__ = ("_backlog", "_limit_bytes", "_stream")
 
     def __init__(self, stream: IOStream, limit_bytes: int) -> None:
-        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+        if not stream.closed():  # a peer may be gone before it has its upgrade
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
         self._stream = stream
         self._limit_bytes = limit_bytes
         self._backlog: _Backlog | None = None

@@ -29,9 +29,14 @@ class Socket(Protocol):
     """An open socket, seen from here. No method waits or raises."""
 
     deadlines: SocketDeadlines
+    is_occupied: bool
+    """A command is being dealt with, and nothing is read."""
 
     def look_at_the_clock(self, now: float) -> None:
         """Do what is due at `now`."""
+
+    def look_at_the_peer(self) -> None:
+        """Let it go if the other end has left."""
 
     def disconnect(self, code: tuple[int, str]) -> None: ...
 
@@ -137,8 +142,11 @@ class StatusHub:
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             now = time.monotonic()
-            for socket in [socket for socket in self._sockets if socket.deadlines.next <= now]:
+            sockets = self._sockets
+            for socket in [each for each in sockets if each.deadlines.next <= now or each.is_occupied]:
                 socket.look_at_the_clock(now)
+                if socket.is_occupied:
+                    socket.look_at_the_peer()
 
     def disconnect_all(self, code: tuple[int, str]) -> None:
         for socket in list(self._sockets):

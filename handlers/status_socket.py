@@ -6,6 +6,7 @@ channel and any others, each beginning with a snapshot → pings, publications, 
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from typing import Any
 
 import structlog
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.iostream import IOStream
 from tornado.routing import PathMatches
 from tornado.util import ObjectDict
 from tornado.websocket import WebSocketHandler
 
 from handlers.base import BaseHandler
 from handlers.outbox import Outbox
+from handlers.peer import has_left
 from handlers.protocol import centrifugo
 from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed, UnsubscribeCode
 from handlers.protocol.channels import may_have, user_channel
@@ -46,6 +49,7 @@ MAX_INBOUND_BYTES = 64 << 10
 """Commands are a few hundred bytes, a token a few thousand; a larger frame is closed with 1009."""
 _EXPIRY_GRACE_SECONDS = 25.0
 """How long a socket outlives its token, for the SDK to refresh it (design section 4)."""
+_ADMISSION_DELAYS_SECONDS = (0.0, 0.3, 0.7)
 _VERSION = "turantalim"
 _ANY_REQUEST = HTTPServerRequest(
     start_line=RequestStartLine("GET", "/connection/websocket", "HTTP/1.1"), headers=HTTPHeaders(Host="any")
@@ -71,6 +75,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self._limits = limits
         self._subscriptions: dict[str, Subscription] = {}
         self._is_closed = False
+        self.is_occupied = False
 
     # Tornado's hooks
 
@@ -91,7 +96,8 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
     def open(self, *_: str, **__: str) -> None:
         self.set_nodelay(True)  # Tornado gave it back at the upgrade; a publication must not wait for an ACK
         connection: Any = self.ws_connection  # there, and with its stream, as long as the socket is open
-        self._outbox = Outbox(connection.stream, self._limits.outgoing_bytes)
+        self._stream: IOStream = connection.stream
+        self._outbox = Outbox(self._stream, self._limits.outgoing_bytes)
         now = time.monotonic()
         self._pace = CommandPace(self._limits.commands_per_second, now)
         self.deadlines = SocketDeadlines(self._limits.deadlines, now)
@@ -100,6 +106,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     async def on_message(self, message: str | bytes) -> None:
         """Tornado reads the next frame only when this one is dealt with."""
+        self.is_occupied = True
         try:
             for command in centrifugo.read_commands(message):
                 if not self._pace.admits(time.monotonic()):
@@ -118,6 +125,8 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         except Exception:
             log.exception("unexpected error on a socket")
             self.disconnect(CloseCode.SERVER_ERROR)
+        finally:
+            self.is_occupied = False
 
     def on_close(self) -> None:
         self._forget()
@@ -134,6 +143,12 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
                 self.disconnect(CloseCode.NO_PONG)
             case Due.NO_REFRESH:
                 self.disconnect(CloseCode.EXPIRED)
+
+    def look_at_the_peer(self) -> None:
+        """Nothing is read while a command waits for MongoDB: who leaves then would keep their place among five."""
+        if has_left(self._stream):
+            self._forget()
+            self.close()
 
     def disconnect(self, code: tuple[int, str]) -> None:
         """Close with one of the protocol's codes; the SDKs know from it whether to come back."""
@@ -167,8 +182,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         principal = await self._authenticate(command.id, command.token)
         if principal is None or self._is_closed:
             return
-        if not self.services.hub.admit_user(principal.person.id):
-            self.disconnect(CloseCode.CONNECTION_LIMIT)
+        if not await self._admit(principal.person.id):
             return
         self._principal = principal
         client = uuid.uuid4()
@@ -185,6 +199,19 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self._send(centrifugo.reply(command.id, "connect", connected.as_json()))
         self._go_live(own)
         self._expect_refresh(principal)
+
+    async def _admit(self, user_id: str) -> bool:
+        """Count this socket as the user's, or close it. 3504 is for good, so that one who comes back at once waits
+        until it is known, in every process, which of their earlier sockets are left."""
+        hub = self.services.hub
+        for delay_seconds in _ADMISSION_DELAYS_SECONDS:
+            await asyncio.sleep(delay_seconds)
+            if self._is_closed:
+                return False
+            if hub.admit_user(user_id):
+                return True
+        self.disconnect(CloseCode.CONNECTION_LIMIT)
+        return False
 
     async def _subscribe(self, command: centrifugo.Subscribe, principal: Principal) -> None:
         channel = command.channel
