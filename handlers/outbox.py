@@ -40,12 +40,13 @@ class _Backlog:
 class Outbox:
     """Frames to one client, in order."""
 
-    __slots__ = ("_backlog", "_limit_bytes", "_stream")
+    __slots__ = ("_backlog", "_limit_bytes", "_send_now", "_stream")
 
     def __init__(self, stream: IOStream, limit_bytes: int) -> None:
-        if not stream.closed():  # a peer may be gone before it has its upgrade
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+        """`stream` is open."""
+        stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
         self._stream = stream
+        self._send_now = stream.socket.send
         self._limit_bytes = limit_bytes
         self._backlog: _Backlog | None = None
 
@@ -57,21 +58,25 @@ class Outbox:
     def reply(self, frames: Iterable[bytes]) -> None:
         """Send the answer to a command; whoever waits for `drained` before each has few of those waiting."""
         for frame in frames:
-            self._put(frame, 0)
+            self._put(frame)
 
     def publish(self, frame: bytes) -> bool:
         """Send a frame nobody asked for; False if too much of that waits for the reader already."""
-        size = len(frame)
-        if self._backlog and self._backlog.published_bytes and size > self._room(self._backlog):
+        backlog, size = self._backlog, len(frame)
+        if backlog is None:  # all there is to do, for thousands in a row
+            if rest := self._send(frame):
+                self._fall_behind(rest, size)
+            return True
+        if backlog.published_bytes and backlog.published_bytes + size > self._limit_bytes:
             return False
-        self._put(frame, size)
+        self._queue(backlog, frame, size)
         return True
 
     def publish_volatile(self, key: str, frame: bytes) -> None:
         """Send a frame that the next one of the same `key` outdates: to a slow reader only the last of them, after
         all that is not outdated."""
         if self._backlog is None:
-            self._put(frame, 0)
+            self._put(frame)
             return
         waiting = self._backlog.volatile
         waiting.pop(key, None)
@@ -91,34 +96,33 @@ class Outbox:
         moved, self._backlog.has_moved = self._backlog.has_moved, False
         return moved
 
-    def _room(self, backlog: _Backlog) -> int:
-        return self._limit_bytes - backlog.published_bytes
+    def _put(self, frame: bytes) -> None:
+        """Send or queue what does not count against the bound."""
+        if self._backlog is not None:
+            self._queue(self._backlog, frame, 0)
+        elif rest := self._send(frame):
+            self._fall_behind(rest, 0)
 
-    def _put(self, frame: bytes, published_bytes: int) -> None:
-        if self._backlog is None:
-            rest = self._send(frame)
-            if rest:
-                self._backlog = _Backlog(published_bytes=published_bytes)
-                self._write(self._backlog, rest, published_bytes)
-        else:
-            self._backlog.published_bytes += published_bytes
-            self._backlog.frames.append((frame, published_bytes))
+    def _fall_behind(self, rest: Bytes, published_bytes: int) -> None:
+        self._backlog = _Backlog(published_bytes=published_bytes)
+        self._write(self._backlog, rest, published_bytes)
+
+    def _queue(self, backlog: _Backlog, frame: bytes, published_bytes: int) -> None:
+        backlog.published_bytes += published_bytes
+        backlog.frames.append((frame, published_bytes))
 
     def _send(self, frame: bytes) -> Bytes:
         """Give the kernel what it takes at once; returns the rest. Nothing is left of what goes to a dead peer."""
-        stream = self._stream
-        if stream.closed():
-            return b""
-        if stream.writing():  # a control frame of Tornado's own
+        if self._stream.writing():  # a control frame of Tornado's own
             return frame
         try:
-            sent_bytes = stream.socket.send(frame)
+            sent_bytes = self._send_now(frame)
         except BlockingIOError:
             return frame
-        except OSError as error:
-            stream.close(exc_info=error)
+        except OSError as error:  # also of a socket that is closed
+            self._stream.close(exc_info=error)
             return b""
-        return memoryview(frame)[sent_bytes:] if sent_bytes < len(frame) else b""
+        return b"" if sent_bytes == len(frame) else memoryview(frame)[sent_bytes:]
 
     def _write(self, backlog: _Backlog, rest: Bytes, published_bytes: int) -> None:
         """Have Tornado write the rest of a frame; it says when the kernel has taken it."""

@@ -95,8 +95,11 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     def open(self, *_: str, **__: str) -> None:
         self.set_nodelay(True)  # Tornado gave it back at the upgrade; a publication must not wait for an ACK
-        connection: Any = self.ws_connection  # there, and with its stream, as long as the socket is open
+        connection: Any = self.ws_connection  # there, and with its stream
         self._stream: IOStream = connection.stream
+        if self._stream.closed():  # its peer was gone before it had its upgrade
+            self._is_closed = True
+            return
         self._outbox = Outbox(self._stream, self._limits.outgoing_bytes)
         now = time.monotonic()
         self._pace = CommandPace(self._limits.commands_per_second, now)
