@@ -89,6 +89,13 @@ class Outbox:
         if self._backlog is not None:
             await asyncio.wait([self._backlog.emptied])
 
+    def give_up(self) -> None:
+        """Drop what waits: after a close frame nothing may follow (RFC 6455, section 5.5.1). A frame of which the
+        kernel has a part stays whole."""
+        if self._backlog is not None:
+            self._backlog.frames.clear()
+            self._backlog.volatile.clear()
+
     def has_moved(self) -> bool:
         """True if nothing waits, or the reader has taken something since this was last asked."""
         if self._backlog is None:

@@ -85,6 +85,8 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         origin = self.request.headers.get("Origin")
         if origin is not None and not self.check_origin(origin):
             raise Forbidden("This origin is not among cors.allowed_origins")
+        if self.application.stopping:
+            raise Unavailable
         if self.services.hub.is_full:
             raise Busy
         await super().get(*args, **kwargs)
@@ -266,7 +268,8 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         epoch = self._feed.epoch
         if recover is not None and recover.epoch == epoch:
             missed = self.services.hub.missed(channel, recover.offset)
-            if missed is not None:
+            # More than may wait for a slow reader is no less for being asked for; a snapshot is bounded.
+            if missed is not None and sum(len(each.body) for each in missed) <= self._limits.outgoing_bytes:
                 position = missed[-1].offset if missed else recover.offset
                 self._join(channel, position)
                 publications = tuple(publication.body for publication in missed)
@@ -324,6 +327,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         if self._is_closed:
             return
         self._is_closed = True
+        self._outbox.give_up()
         for channel in list(self._subscriptions):
             self._leave(channel)
         if self._principal is not None:

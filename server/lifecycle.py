@@ -145,6 +145,7 @@ async def _stop(settings: Settings, built: Built, application: Application, serv
         grace = max(settings.limits.linger_seconds, settings.mongo.wait_seconds)
         if not await _within(grace, application.in_flight.drained()):
             log.warning("requests in flight were cut off")
+    built.services.hub.disconnect_all(CloseCode.SHUTDOWN)  # handshakes that were under way
     await server.close_all_connections()
     if not await _within(settings.server.drain_seconds, application.tasks.drain()):
         log.warning("background tasks were cut off")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from storage.database import Database, PositionLost, unavailable_while_down
+from storage.database import Database, PositionLost, cause_of, unavailable_while_down
 from storage.domain.clock import Clock
 from storage.domain.errors import Unavailable
 from storage.indexes import BROADCASTS
@@ -66,8 +66,13 @@ class Broadcast:
                 {"channel": channel, "key": key, "data": data} for (channel, key), data in waiting.items()
             ]
             document = {"_id": self._name, "said": said, "at": self._clock()}
-            with contextlib.suppress(Unavailable), unavailable_while_down():  # the next message says more
-                await collection.replace_one({"_id": self._name}, document, upsert=True)
+            try:
+                with unavailable_while_down():
+                    await collection.replace_one({"_id": self._name}, document, upsert=True)
+            except Unavailable:
+                log.debug("not heard by other processes")  # the next message says more
+            except Exception:
+                log.exception("what this process said cannot be told to others")
             await asyncio.sleep(_INTERVAL_SECONDS)
 
     async def _listen(self, hearer: Hearer) -> None:
@@ -81,8 +86,8 @@ class Broadcast:
                         for change in batch.changes:
                             for said in (change.document or {}).get("said", []):
                                 hearer(said["channel"], said["key"], said["data"])
-            except (Unavailable, PositionLost):
-                log.debug("not hearing other processes, trying again")
+            except (Unavailable, PositionLost) as error:
+                log.debug("not hearing other processes, trying again", cause=cause_of(error))
             except Exception:
                 log.exception("what another process said cannot be understood")
             await asyncio.sleep(_RETRY_SECONDS)

@@ -277,9 +277,10 @@ class Database:
         self._client.close()
 
 
-def cause_of(error: Unavailable) -> str:
+def cause_of(error: Unavailable | PositionLost) -> str:
     """Why MongoDB was not available, without the server's whole reply and the state of every server known."""
-    return re.split(r", full error:|, Timeout:", str(error.__cause__ or error.shown))[0]
+    shown = error.shown if isinstance(error, Unavailable) else "the change stream ended"
+    return re.split(r", full error:|, Timeout:", str(error.__cause__ or shown))[0]
 
 
 def _is_unresumable(error: Unavailable) -> bool:

@@ -126,6 +126,18 @@ async def test_the_progress_of_endless_uploads_does_not_pile_up() -> None:
         assert await reader.read(3 * 64) == b"".join(b"%03d" % number for number in range(936, 1000))
 
 
+async def test_whoever_gave_up_sends_the_frame_under_way_and_no_other() -> None:
+    with _outbox() as (outbox, reader):
+        size_bytes = _fill(outbox)
+        outbox.reply([b"never"])
+        outbox.publish_volatile("upload", b"never")
+        outbox.give_up()
+        assert await reader.read(size_bytes) == b"x" * size_bytes
+        await outbox.drained()
+        outbox.reply([b"last"])
+        assert await reader.read(4) == b"last"
+
+
 async def test_says_whether_the_reader_takes_anything() -> None:
     with _outbox() as (outbox, reader):
         assert outbox.has_moved()

@@ -44,6 +44,26 @@ async def test_a_student_who_comes_back_gets_what_they_missed(base_url: str, tok
 
 
 @pytest.mark.gen_test
+@pytest.mark.settings(status={"outgoing_bytes": 4096})
+async def test_whoever_missed_more_than_may_wait_for_them_gets_a_snapshot(
+    base_url: str, tokens: Tokens
+) -> None:
+    token = tokens.mint("7", Role.REVIEWER)
+    async with connected_socket(base_url, token) as before:
+        left = await before.subscribe("queue:writing")
+    async with httpx.AsyncClient(base_url=base_url) as http, connected_socket(base_url, token) as witness:
+        await witness.subscribe("queue:writing")
+        for number in range(1, 9):
+            await Student(http, tokens.mint("42")).submit_writing(number, [PAGE], [PAGE])
+            await witness.publication()
+    async with connected_socket(base_url, token) as after:
+        back = await after.subscribe("queue:writing", **_position(left["epoch"], left["offset"]))
+    assert (back["recovered"], back["was_recovering"]) == (False, True)
+    assert len(back["data"]["submissions"]) == 8
+    assert "publications" not in back
+
+
+@pytest.mark.gen_test
 async def test_whoever_missed_nothing_gets_neither_publications_nor_a_snapshot(
     base_url: str, tokens: Tokens
 ) -> None:
