@@ -34,6 +34,7 @@ from storage.domain.clock import Clock
 from storage.domain.errors import Conflict, Forbidden, MethodNotAllowed, ServiceError
 from storage.domain.people import Principal, Role
 from storage.domain.ports import Submissions
+from storage.domain.rubrics import Rubrics
 from storage.media_vault import MediaVault
 from storage.review_desk import ReviewDesk
 from storage.upload_intake import UploadIntake
@@ -75,6 +76,7 @@ class Services:
     keys_in_progress: KeysInProgress
     desk: ReviewDesk
     submissions: Submissions
+    rubrics: Rubrics
     vault: MediaVault
     database: Database
     hub: StatusHub
@@ -155,7 +157,7 @@ class BaseHandler(RequestHandler):
 
     @property
     def representations(self) -> Representations:
-        return Representations(self.services.links, self.services.clock())
+        return Representations(self.services.links, self.services.clock(), self.services.rubrics)
 
     def set_default_headers(self) -> None:
         """On every answer, errors included: Tornado calls this again when it starts an error answer."""

@@ -8,20 +8,61 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.protocol.list_query import read_list_query
 from handlers.small_body import SmallBodyHandler
+from storage.domain.anchored_comments import AnchoredComment, Box
 from storage.domain.errors import NotFound
+from storage.domain.grading import GivenGrade
 from storage.domain.people import ADMINS, REVIEWERS
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Text = Annotated[str, Field(strict=True)]
+Id = Annotated[int, Field(strict=True)]
+Revision = Annotated[int, Field(strict=True, ge=1)]
 
 
-class GradeBody(BaseModel):
-    """PUT /multilevel/manual-reviews/{id}/; which scores and comments there are depends on the section."""
+class BoxBody(BaseModel):
+    """Part of a photo, in fractions of its width and height."""
 
     model_config = ConfigDict(extra="forbid")
 
-    revision: Annotated[int, Field(strict=True, ge=1)]
+    x: Number
+    y: Number
+    width: Number
+    height: Number
+
+
+class CommentBody(BaseModel):
+    """A comment on a moment of a recording (`question` is its `question_number`) or on a box of a photo."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Text
+    question: Id | None = None
+    at_seconds: Number | None = None
+    image_id: Id | None = None
+    box: BoxBody | None = None
+
+    @property
+    def comment(self) -> AnchoredComment:
+        box = Box(**self.box.model_dump()) if self.box else None
+        return AnchoredComment(self.text, self.question, self.at_seconds, self.image_id, box)
+
+
+class GradeBody(BaseModel):
+    """PUT /multilevel/manual-reviews/{id}/; which scores and comments there are depends on the section, which
+    criteria on its rubric."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: Revision
     score: dict[str, Number]
-    feedback: dict[str, Annotated[str, Field(strict=True)]] = {}
+    feedback: dict[str, Text] = {}
+    criteria: dict[str, dict[str, Number]] | None = None
+    comments: list[CommentBody] = []
+
+    @property
+    def given(self) -> GivenGrade:
+        comments = tuple(each.comment for each in self.comments)
+        return GivenGrade(self.score, self.feedback, self.criteria, comments)
 
 
 class ManualReviewsHandler(SmallBodyHandler):
@@ -50,8 +91,8 @@ class ManualReviewHandler(SmallBodyHandler):
 
     async def put(self, manual_review_id: str) -> None:
         grade = self.json_body(GradeBody)
-        submission = await self.services.desk.check(
-            int(manual_review_id), grade.revision, grade.score, grade.feedback, self.principal.person
+        submission = await self.services.desk.grade(
+            int(manual_review_id), grade.revision, grade.given, self.principal.person
         )
         self.write_json(self.representations.in_detail(submission))
 

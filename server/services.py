@@ -29,7 +29,7 @@ from storage.domain import clock
 from storage.draft_file import FileSettings
 from storage.media_type import MediaTypeDetector
 from storage.media_vault import MediaVault, VaultSettings
-from storage.review_desk import ReviewDesk
+from storage.review_desk import ReviewDesk, ReviewRules
 from storage.submission_store import SubmissionStore
 from storage.upload_intake import IntakeRules, UploadIntake
 
@@ -73,6 +73,7 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
     vault = build_vault(settings)
     catalogue = Catalogue(database, enforced=settings.catalogue.enforce)
     links = MediaLinks([_media_key(each) for each in secrets], settings.media.url_ttl_seconds)
+    rules = ReviewRules(settings.reviews.rubrics.rubrics)
     metrics = shared.metrics
     broadcast = Broadcast(database, clock.now)
     hub = StatusHub(
@@ -89,8 +90,9 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
             QuotaLimits(shared.split(limits.uploads), shared.split(limits.draft_bytes)), shared.uploads
         ),
         keys_in_progress=KeysInProgress(),
-        desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now),
+        desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now, rules),
         submissions=submissions,
+        rubrics=rules.rubrics,
         vault=vault,
         database=database,
         hub=hub,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from storage.domain.clock import Clock
 from storage.domain.errors import Conflict, NotFound
-from storage.domain.grading import Grade, read_feedback, read_score
+from storage.domain.grading import GivenGrade, Gradable, read_grade
 from storage.domain.people import Person
 from storage.domain.ports import Submissions
+from storage.domain.rubrics import Rubrics
 from storage.domain.submission import Action, Submission, checked, claimed, refusal, released, reopened
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,13 @@ class Step:
     revision: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReviewRules:
+    """See `reviews` in config.yaml."""
+
+    rubrics: Rubrics = field(default_factory=dict)
+
+
 Decision = Callable[[Submission, datetime], Step | None]
 """What to do with a submission at a moment; None: nothing is left to do."""
 
@@ -39,10 +47,17 @@ Decision = Callable[[Submission, datetime], Step | None]
 class ReviewDesk:
     """Changes submissions for reviewers. A lost race raises the Conflict that says what is so now."""
 
-    def __init__(self, submissions: Submissions, lease_seconds: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        submissions: Submissions,
+        lease_seconds: float,
+        clock: Clock,
+        rules: ReviewRules = ReviewRules(),
+    ) -> None:
         self._submissions = submissions
         self._lease = timedelta(seconds=lease_seconds)
         self._clock = clock
+        self._rules = rules
 
     async def claim(self, manual_review_id: int, reviewer: Person) -> Submission:
         """Hold the submission for one lease from now; held already, the lease starts anew."""
@@ -86,11 +101,18 @@ class ReviewDesk:
         feedback: Mapping[str, str],
         reviewer: Person,
     ) -> Submission:
-        """Grade revision `revision`. Raises InvalidRequest for a grade outside the rules, and Conflict."""
+        """Grade by scores and feedback alone, see `grade`."""
+        return await self.grade(manual_review_id, revision, GivenGrade(score, feedback), reviewer)
+
+    async def grade(
+        self, manual_review_id: int, revision: int, given: GivenGrade, reviewer: Person
+    ) -> Submission:
+        """Grade revision `revision`. Raises Conflict, and InvalidRequest for a grade outside the rules."""
 
         def decide(before: Submission, moment: datetime) -> Step:
-            section = before.section
-            grade = Grade(read_score(section, score), read_feedback(section, feedback), reviewer, moment)
+            # First: what was graded may be gone, and with it what the grade's comments are about.
+            _refuse(before, Action.CHECK, reviewer, moment, revision)
+            grade = read_grade(given, self._gradable(before), reviewer, moment)
             return Step(Action.CHECK, checked(before, grade), revision)
 
         after = await self._change(manual_review_id, reviewer, decide)
@@ -116,9 +138,7 @@ class ReviewDesk:
             step = decide(before, moment)
             if step is None:
                 return before
-            conflict = refusal(before, step.action, actor, moment, step.revision)
-            if conflict is not None:
-                raise conflict
+            _refuse(before, step.action, actor, moment, step.revision)
             if await self._submissions.save(before, step.after, step.action, actor, moment):
                 return step.after
         raise Conflict(await self._require(manual_review_id))
@@ -128,3 +148,15 @@ class ReviewDesk:
         if found is None:
             raise NotFound
         return found
+
+    def _gradable(self, submission: Submission) -> Gradable:
+        rubric = self._rules.rubrics.get(submission.section, {})
+        return Gradable(submission.section, rubric, submission.recordings, submission.photos)
+
+
+def _refuse(
+    submission: Submission, action: Action, actor: Person, moment: datetime, revision: int | None
+) -> None:
+    conflict = refusal(submission, action, actor, moment, revision)
+    if conflict is not None:
+        raise conflict

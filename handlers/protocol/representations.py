@@ -6,15 +6,17 @@ Source: design section 3, *Answers*; the API document's 201 and 200 examples. St
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from handlers.protocol.list_query import write_cursor
 from handlers.protocol.media_link import MediaLinks
+from storage.domain.anchored_comments import AnchoredComment
 from storage.domain.grading import MAX_TOTAL, Grade
 from storage.domain.people import Person
 from storage.domain.ports import Page
+from storage.domain.rubrics import Rubric, Rubrics
 from storage.domain.submission import (
     Action,
     Answer,
@@ -42,6 +44,8 @@ class Representations:
 
     links: MediaLinks
     now: datetime
+    rubrics: Rubrics = field(default_factory=dict)
+    """What reviewers are to grade by."""
 
     def for_student(self, submission: Submission) -> Json:
         grade = submission.grade
@@ -59,6 +63,8 @@ class Representations:
             "questions": [self._question(submission.section, answer) for answer in submission.answers],
             "score": _score(grade) if grade else None,
             "feedback": dict(grade.feedback) if grade else None,
+            "criteria": _criteria(grade),
+            "comments": _comments(grade),
             "reviewer": (
                 {"name": _reviewer_name(grade.reviewer), "reviewed_at": iso(grade.checked_at)}
                 if grade
@@ -78,9 +84,10 @@ class Representations:
         }
 
     def in_detail(self, submission: Submission) -> Json:
-        """What a reviewer sees, and all that ever happened to it."""
+        """What a reviewer sees, what to grade it by, and all that ever happened to it."""
         return self.for_reviewer(submission) | {
-            "history": [_history_entry(entry) for entry in submission.history]
+            "rubric": _rubric(self.rubrics.get(submission.section, {})),
+            "history": _history(submission.history),
         }
 
     def created(self, submission: Submission) -> Json:
@@ -160,6 +167,39 @@ def _reviewer_name(reviewer: Person) -> str:
     return reviewer.name or f"Reviewer {reviewer.id}"
 
 
+def _criteria(grade: Grade | None) -> Json | None:
+    return {name: dict(marks) for name, marks in grade.criteria.items()} if grade and grade.criteria else None
+
+
+def _comments(grade: Grade | None) -> list[Json]:
+    return [_comment(comment) for comment in grade.comments] if grade else []
+
+
+def _comment(comment: AnchoredComment) -> Json:
+    if comment.box is None:
+        return {"text": comment.text, "question": comment.question, "at_seconds": comment.at_seconds}
+    return {"text": comment.text, "image_id": comment.image_id, "box": asdict(comment.box)}
+
+
+def _rubric(rubric: Rubric) -> Json | None:
+    return {name: [asdict(criterion) for criterion in criteria] for name, criteria in rubric.items()} or None
+
+
+def _history(entries: Sequence[HistoryEntry]) -> list[Json]:
+    """Each entry with the grade that stood before it and the one after. A grade given after a reopening is shown
+    beside the one it takes the place of; of other contents there was none."""
+    shown: list[Json] = []
+    last: Grade | None = None
+    for entry in entries:
+        before = last if entry.action in _BY_REVIEWERS else None
+        if entry.action not in _BY_REVIEWERS:
+            last = None
+        elif entry.grade is not None:
+            last = entry.grade
+        shown.append(_history_entry(entry) | {"before": _whole(before), "after": _whole(entry.grade)})
+    return shown
+
+
 def _history_entry(entry: HistoryEntry) -> Json:
     return {
         "action": entry.action,
@@ -168,4 +208,17 @@ def _history_entry(entry: HistoryEntry) -> Json:
         "revision": entry.revision,
         "score": _score(entry.grade) if entry.grade else None,
         "feedback": dict(entry.grade.feedback) if entry.grade else None,
+    }
+
+
+def _whole(grade: Grade | None) -> Json | None:
+    if grade is None:
+        return None
+    return {
+        "score": _score(grade),
+        "feedback": dict(grade.feedback),
+        "criteria": _criteria(grade),
+        "comments": _comments(grade),
+        "reviewer": _reviewer(grade.reviewer),
+        "reviewed_at": iso(grade.checked_at),
     }

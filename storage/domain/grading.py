@@ -7,14 +7,15 @@ Component" (≤ 75); design section 3, *Reviews* (from 0 in steps of 0.25).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from storage.domain.anchored_comments import AnchoredComment, read_comments
 from storage.domain.errors import InvalidRequest
 from storage.domain.people import Person
+from storage.domain.rubrics import STEP, Marks, Rubric, read_criteria
 
-STEP = 0.25
 MAX_TOTAL = 75
 MAX_COMMENT_CHARS = 20_000
 """About ten pages: more than any reviewer writes, small beside MongoDB's 16 MiB a document with its history."""
@@ -39,6 +40,44 @@ class Grade:
     feedback: Mapping[str, str]
     reviewer: Person
     checked_at: datetime
+    criteria: Marks | None = None
+    """What the scores are made of, where the section has a rubric."""
+    comments: tuple[AnchoredComment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GivenGrade:
+    """A grade as its reviewer sent it, nothing of it checked."""
+
+    score: Mapping[str, float]
+    feedback: Mapping[str, str]
+    criteria: Marks | None = None
+    comments: tuple[AnchoredComment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gradable:
+    """What the grade of a submission may be about."""
+
+    section: str
+    rubric: Rubric
+    recordings: Collection[int]
+    """Question numbers."""
+    photos: Collection[int]
+    """Ids."""
+
+
+def read_grade(given: GivenGrade, gradable: Gradable, reviewer: Person, at: datetime) -> Grade:
+    """`given` as the grade it is; raises InvalidRequest naming the wrong fields."""
+    score = read_score(gradable.section, given.score)
+    return Grade(
+        score=score,
+        feedback=read_feedback(gradable.section, given.feedback),
+        reviewer=reviewer,
+        checked_at=at,
+        criteria=read_criteria(gradable.rubric, given.criteria, score),
+        comments=read_comments(given.comments, gradable.recordings, gradable.photos),
+    )
 
 
 def read_score(section: str, given: Mapping[str, float]) -> dict[str, float]:

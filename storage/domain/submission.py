@@ -168,6 +168,17 @@ class Submission:
         return tuple(file for answer in self.answers for file in answer.files)
 
     @property
+    def recordings(self) -> frozenset[int]:
+        """The numbers of the questions that were answered by speaking."""
+        spoken = self.answers if self.section is Section.SPEAKING else ()
+        return frozenset(answer.number for answer in spoken)
+
+    @property
+    def photos(self) -> frozenset[int]:
+        """The ids of the photos."""
+        return frozenset(file.id for file in self.files) if self.section is Section.WRITING else frozenset()
+
+    @property
     def contents_revision(self) -> int:
         """The revision that its present contents made."""
         return next(entry.revision for entry in reversed(self.history) if entry.action in _HANDING_IN)
