@@ -1,4 +1,4 @@
-"""What reviewers do: claim, renew, release, check, reopen. Each is one guarded update (promise 5)."""
+"""What reviewers do: claim, renew, release, draft, check, reopen. Each is one guarded update (promise 5)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,22 @@ from datetime import datetime, timedelta
 import structlog
 
 from storage.domain.clock import Clock
-from storage.domain.errors import Conflict, NotFound
+from storage.domain.draft_grade import DraftChange, changed_draft, own_draft
+from storage.domain.errors import Conflict, NotFound, StaleDraft
 from storage.domain.grading import GivenGrade, Gradable, read_grade
 from storage.domain.people import Person
 from storage.domain.ports import Submissions
 from storage.domain.rubrics import Rubrics
-from storage.domain.submission import Action, Submission, checked, claimed, refusal, released, reopened
+from storage.domain.submission import (
+    Action,
+    Submission,
+    checked,
+    claimed,
+    drafted,
+    refusal,
+    released,
+    reopened,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -118,6 +128,31 @@ class ReviewDesk:
         after = await self._change(manual_review_id, reviewer, decide)
         log.info("submission checked", submission=after.id, reviewer=reviewer.id, revision=after.revision)
         return after
+
+    async def save_draft(
+        self,
+        manual_review_id: int,
+        revision: int,
+        change: DraftChange,
+        reviewer: Person,
+        draft_number: int | None = None,
+    ) -> Submission:
+        """Keep an unfinished grade of revision `revision` for the holder of the claim. It publishes nothing.
+
+        `draft_number` is the draft that `change` was made from, 0 if there was none: raises StaleDraft if it is no
+        longer the present one. Without it the change is merged into whatever there is. Raises Conflict, and
+        InvalidRequest for what could not be part of a grade.
+        """
+
+        def decide(before: Submission, moment: datetime) -> Step:
+            _refuse(before, Action.DRAFT, reviewer, moment, revision)
+            own = own_draft(before.draft, reviewer)
+            if draft_number is not None and draft_number != (own.number if own else 0):
+                raise StaleDraft(before)
+            draft = changed_draft(before.draft, change, self._gradable(before), reviewer, moment)
+            return Step(Action.DRAFT, drafted(before, draft), revision)
+
+        return await self._change(manual_review_id, reviewer, decide)
 
     async def reopen(self, manual_review_id: int, admin: Person) -> Submission:
         """Make a checked submission pending again; the earlier grade stays in its history."""

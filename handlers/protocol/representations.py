@@ -13,8 +13,9 @@ from typing import Any
 from handlers.protocol.list_query import write_cursor
 from handlers.protocol.media_link import MediaLinks
 from storage.domain.anchored_comments import AnchoredComment
+from storage.domain.draft_grade import DraftGrade, own_draft
 from storage.domain.grading import MAX_TOTAL, Grade
-from storage.domain.people import Person
+from storage.domain.people import Person, Principal
 from storage.domain.ports import Page
 from storage.domain.rubrics import Rubric, Rubrics
 from storage.domain.submission import (
@@ -83,11 +84,23 @@ class Representations:
             "claim": claim_json(claim) if claim else None,
         }
 
-    def in_detail(self, submission: Submission) -> Json:
-        """What a reviewer sees, what to grade it by, and all that ever happened to it."""
+    def in_detail(self, submission: Submission, viewer: Principal | None = None) -> Json:
+        """What a reviewer sees, what to grade it by, all that ever happened to it, and the draft of `viewer`."""
         return self.for_reviewer(submission) | {
             "rubric": _rubric(self.rubrics.get(submission.section, {})),
+            "draft": self._draft(submission, viewer),
             "history": _history(submission.history),
+        }
+
+    def draft_saved(self, submission: Submission, viewer: Principal) -> Json:
+        """The answer to a save, which comes every few seconds: not the whole submission."""
+        claim = submission.claim_at(self.now)
+        return {
+            "id": submission.id,
+            "manual_review_id": submission.manual_review_id,
+            "revision": submission.revision,
+            "claim": claim_json(claim) if claim else None,
+            "draft": self._draft(submission, viewer),
         }
 
     def created(self, submission: Submission) -> Json:
@@ -125,6 +138,14 @@ class Representations:
             "as_of": offset,
             "counts": counts_json(counts),
         }
+
+    def _draft(self, submission: Submission, viewer: Principal | None) -> Json | None:
+        """For whoever wrote it, while they hold the claim; nobody else ever sees it."""
+        claim = submission.claim_at(self.now)
+        if viewer is None or claim is None or claim.reviewer.id != viewer.person.id:
+            return None
+        draft = own_draft(submission.draft, viewer.person)
+        return _draft_json(draft) if draft else None
 
     def _question(self, section: Section, answer: Answer) -> Json:
         head: Json = {"question_number": answer.number, "question_type": answer.kind}
@@ -179,6 +200,17 @@ def _comment(comment: AnchoredComment) -> Json:
     if comment.box is None:
         return {"text": comment.text, "question": comment.question, "at_seconds": comment.at_seconds}
     return {"text": comment.text, "image_id": comment.image_id, "box": asdict(comment.box)}
+
+
+def _draft_json(draft: DraftGrade) -> Json:
+    return {
+        "draft_revision": draft.number,
+        "saved_at": iso(draft.saved_at),
+        "score": dict(draft.score),
+        "feedback": dict(draft.feedback),
+        "criteria": {name: dict(marks) for name, marks in draft.criteria.items()},
+        "comments": [_comment(comment) for comment in draft.comments],
+    }
 
 
 def _rubric(rubric: Rubric) -> Json | None:

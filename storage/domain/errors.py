@@ -185,6 +185,20 @@ class ClaimedByAnother(Conflict):
     sentence = "Another reviewer holds this submission"
 
 
+class NotClaimed(Conflict):
+    """A draft is saved by whoever holds the claim, and nobody does."""
+
+    code = "not_claimed"
+    sentence = "Claim the submission before you save a draft of its grade"
+
+
+class StaleDraft(Conflict):
+    """A draft made from an older one than the present, in another tab say."""
+
+    code = "stale_draft"
+    sentence = "The draft was changed since you loaded it"
+
+
 class AlreadyChecked(Conflict):
     """Checked submissions are reopened before they are graded or claimed again."""
 

@@ -82,23 +82,22 @@ def read_grade(given: GivenGrade, gradable: Gradable, reviewer: Person, at: date
 
 def read_score(section: str, given: Mapping[str, float]) -> dict[str, float]:
     """The scores of `section` with their `total_score`; raises InvalidRequest naming each wrong field."""
-    limits = SCORE_LIMITS[section]
-    problems = {
-        f"score.{name}": [sentence]
-        for name, sentence in (
-            *((name, "This field is unknown.") for name in given if name not in limits),
-            *((name, _score_problem(given.get(name), limit)) for name, limit in limits.items()),
-        )
-        if sentence
-    }
-    if problems:
-        raise InvalidRequest(details=problems)
-    score = {name: abs(float(given[name])) for name in limits}  # no -0.0
+    score = _scores(section, given, needed=SCORE_LIMITS[section])
     return score | {TOTAL: sum(score.values())}
+
+
+def read_some_scores(section: str, given: Mapping[str, float]) -> dict[str, float]:
+    """The scores of an unfinished grade, without their total: some may be left out. Raises InvalidRequest."""
+    return _scores(section, given, needed=given)
 
 
 def read_feedback(section: str, given: Mapping[str, str]) -> dict[str, str]:
     """The comments of `section`, "" where none was given; raises InvalidRequest naming each wrong field."""
+    return dict.fromkeys(COMMENTS[section], "") | read_some_feedback(section, given)
+
+
+def read_some_feedback(section: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The comments that were given; raises InvalidRequest naming each wrong field."""
     names = COMMENTS[section]
     problems = {f"feedback.{name}": ["This field is unknown."] for name in given if name not in names} | {
         f"feedback.{name}": [f"Ensure this field has no more than {MAX_COMMENT_CHARS} characters."]
@@ -107,7 +106,26 @@ def read_feedback(section: str, given: Mapping[str, str]) -> dict[str, str]:
     }
     if problems:
         raise InvalidRequest(details=problems)
-    return {name: given.get(name, "") for name in names}
+    return {name: given[name] for name in names if name in given}
+
+
+def _scores(section: str, given: Mapping[str, float], needed: Collection[str]) -> dict[str, float]:
+    limits = SCORE_LIMITS[section]
+    problems = {
+        f"score.{name}": [sentence]
+        for name, sentence in (
+            *((name, "This field is unknown.") for name in given if name not in limits),
+            *(
+                (name, _score_problem(given.get(name), limit))
+                for name, limit in limits.items()
+                if name in needed
+            ),
+        )
+        if sentence
+    }
+    if problems:
+        raise InvalidRequest(details=problems)
+    return {name: abs(float(given[name])) for name in limits if name in given}  # no -0.0
 
 
 def _score_problem(value: float | None, limit: float) -> str | None:

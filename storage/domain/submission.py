@@ -12,12 +12,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from storage.domain.draft_grade import DraftGrade
 from storage.domain.errors import (
     AlreadyChecked,
     AlreadySubmitted,
     ClaimedByAnother,
     Conflict,
     NotChecked,
+    NotClaimed,
     StaleRevision,
 )
 from storage.domain.grading import Grade
@@ -44,6 +46,8 @@ class Action(StrEnum):
     RELEASE = "released"
     EXPIRE = "expired"
     """Nobody did it: a claim's lease ran out."""
+    DRAFT = "drafted"
+    """A reviewer's unfinished grade was saved: nobody else hears of it."""
     CHECK = "checked"
     REOPEN = "reopened"
     ACKNOWLEDGE = "acknowledged"
@@ -56,6 +60,7 @@ ALLOWED: dict[Action, Status] = {
     Action.RENEW: Status.PENDING,
     Action.RELEASE: Status.PENDING,
     Action.EXPIRE: Status.PENDING,
+    Action.DRAFT: Status.PENDING,
     Action.CHECK: Status.PENDING,
     Action.REOPEN: Status.CHECKED,
 }
@@ -156,6 +161,8 @@ class Submission:
     external_result_id: int | None = None
     grade: Grade | None = None
     claim: Claim | None = None
+    draft: DraftGrade | None = None
+    """Of whoever saved one last, and theirs to see alone; kept while they do not hold the claim."""
     history: tuple[HistoryEntry, ...] = ()
     receipts: tuple[Receipt, ...] = ()
 
@@ -193,7 +200,8 @@ def refusal(
     """Why `actor` cannot do `action` at `moment`, or None if nothing stands against it.
 
     A `revision` is what the actor believes the present one to be (design promise 5). A reviewer's claim keeps
-    other reviewers from claiming, renewing, releasing and checking, never the student from replacing.
+    other reviewers from claiming, renewing, releasing and checking, never the student from replacing. A draft
+    needs a claim.
     """
     if submission.status is not ALLOWED[action]:
         return _WRONG_STATUS.get(action, AlreadyChecked)(submission)
@@ -202,6 +210,8 @@ def refusal(
     claim = submission.claim_at(moment)
     if claim is not None and claim.reviewer.id != actor.id and action is not Action.REPLACE:
         return ClaimedByAnother(submission)
+    if claim is None and action is Action.DRAFT:
+        return NotClaimed(submission)
     return None
 
 
@@ -212,6 +222,11 @@ def claimed(before: Submission, reviewer: Person, expires_at: datetime) -> Submi
 
 def released(before: Submission) -> Submission:
     return replace(before, claim=None)
+
+
+def drafted(before: Submission, draft: DraftGrade) -> Submission:
+    """The draft is kept until there is a grade, or other contents. It does not change the revision."""
+    return replace(before, draft=draft)
 
 
 def checked(before: Submission, grade: Grade) -> Submission:
@@ -288,4 +303,6 @@ def _renumbered(new: Submission, entry: HistoryEntry) -> tuple[Receipt, ...]:
 
 
 def _revised(before: Submission, entry: HistoryEntry, **changes: Any) -> Submission:
-    return replace(before, revision=entry.revision, claim=None, history=(*before.history, entry), **changes)
+    return replace(
+        before, revision=entry.revision, claim=None, draft=None, history=(*before.history, entry), **changes
+    )

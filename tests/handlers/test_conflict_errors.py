@@ -91,6 +91,31 @@ async def test_what_is_checked_is_a_conflict(
     assert_shows(answer, await read(client, review_path(submission), cast.reviewer))
 
 
+@covers(409, "not_claimed")
+async def test_a_draft_without_a_claim_is_a_conflict(
+    refusal: Refusal, client: httpx.AsyncClient, cast: Cast
+) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    answer = await refusal.expect_of(client, "PATCH", path, cast.reviewer, json={"revision": 1})
+    assert answer.json()["current"]["claim"] is None
+    assert_shows(answer, await read(client, path, cast.reviewer))
+
+
+@covers(409, "stale_draft")
+async def test_a_draft_from_an_older_draft_is_a_conflict(
+    refusal: Refusal, client: httpx.AsyncClient, cast: Cast
+) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    await client.post(f"{path}claim/", headers=cast.reviewer)
+    await client.patch(
+        path, headers=cast.reviewer, json={"revision": 1, "feedback": {"comment": "First tab."}}
+    )
+    second_tab = {"revision": 1, "draft_revision": 0, "feedback": {"comment": "Second tab."}}
+    answer = await refusal.expect_of(client, "PATCH", path, cast.reviewer, json=second_tab)
+    assert answer.json()["current"]["draft"]["feedback"] == {"comment": "First tab."}
+    assert_shows(answer, await read(client, path, cast.reviewer))
+
+
 @covers(409, "not_checked")
 async def test_reopening_what_is_pending_is_a_conflict(
     refusal: Refusal, client: httpx.AsyncClient, cast: Cast

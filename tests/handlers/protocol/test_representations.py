@@ -150,7 +150,7 @@ def test_the_detail_adds_all_that_ever_happened() -> None:
     submission = reopened(CHECKED_WRITING, ADMIN, CHECKED + timedelta(minutes=1))
     detail = SHOWN.in_detail(submission)
     history = detail.pop("history")
-    assert detail == SHOWN.for_reviewer(submission) | {"rubric": None}
+    assert detail == SHOWN.for_reviewer(submission) | {"rubric": None, "draft": None}
     grade = {
         "score": {"task1_score": 20.5, "task2_score": 45.0, "total_score": 65.5, "max_score": 75},
         "feedback": {"task1_comment": "Good structure.", "task2_comment": "Excellent essay."},

@@ -1,0 +1,236 @@
+"""Grades against whatever else happens to a submission: one wins, the other learns what is so now (promise 5)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from storage.domain import clock
+from storage.domain.draft_grade import DraftChange
+from storage.domain.errors import (
+    AlreadyChecked,
+    ClaimedByAnother,
+    Conflict,
+    NotChecked,
+    NotClaimed,
+    StaleDraft,
+    StaleRevision,
+)
+from storage.domain.people import Person
+from storage.domain.submission import Action, Status, Submission
+from storage.review_desk import ReviewDesk
+from storage.submission_store import SubmissionStore
+from tests.storage.submissions import pending
+from tests.submissions import ADMIN, COLLEAGUE, REVIEWER
+
+pytestmark = pytest.mark.gen_test(timeout=60)
+
+REVIEW = 10_001
+ROUNDS = range(8)
+REVIEWERS = [Person(str(number), f"Reviewer number {number}") for number in range(100, 110)]
+
+
+@pytest.fixture
+def desk(store: SubmissionStore) -> ReviewDesk:
+    return ReviewDesk(store, lease_seconds=900, clock=clock.now)
+
+
+def score(number: int) -> dict[str, float]:
+    return {"task1_score": 1.0, "task2_score": number * 0.25}
+
+
+async def found(store: SubmissionStore) -> Submission:
+    submission = await store.find_review(REVIEW)
+    assert submission is not None
+    return submission
+
+
+async def at_once(*attempts: Awaitable[Submission]) -> list[Submission | Conflict]:
+    """What became of each; whatever is no Conflict fails the test."""
+    results: Sequence[Any] = await asyncio.gather(*attempts, return_exceptions=True)
+    for result in results:
+        if not isinstance(result, Submission | Conflict):
+            raise result
+    return list(results)
+
+
+def changes_of(submission: Submission) -> list[tuple[Action, str, int]]:
+    return [(entry.action, entry.by.id, entry.revision) for entry in submission.history[1:]]
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_grades_against_reopenings(desk: ReviewDesk, store: SubmissionStore, round_number: int) -> None:
+    """Ten grade the first revision, ten reopen what is checked: all that was done is in the history."""
+    await store.insert(pending(1))
+    results = await at_once(
+        *(desk.check(REVIEW, 1, score(number), {}, each) for number, each in enumerate(REVIEWERS)),
+        *(desk.reopen(REVIEW, ADMIN) for _ in REVIEWERS),
+    )
+    now = await found(store)
+    grades, reopenings = results[: len(REVIEWERS)], results[len(REVIEWERS) :]
+    (won,) = (each for each in grades if isinstance(each, Submission))
+    done = [each for each in reopenings if isinstance(each, Submission)]
+    assert len(done) <= 1
+    assert changes_of(now)[0] == (Action.CHECK, REVIEWERS[grades.index(won)].id, 2)
+    assert changes_of(now)[1:] == [(Action.REOPEN, ADMIN.id, 3)] * len(done)
+    for each in grades:
+        if isinstance(each, Conflict):
+            assert isinstance(each, AlreadyChecked | StaleRevision)
+            assert each.current.history[1].grade == won.grade
+    assert all(isinstance(each, NotChecked) for each in reopenings if isinstance(each, Conflict))
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_grades_against_the_end_of_a_lease(
+    desk: ReviewDesk, store: SubmissionStore, round_number: int
+) -> None:
+    """The lease is over: its late holder, a colleague, and the processes that end it, all at once."""
+    await store.insert(pending(1))
+    await ReviewDesk(store, lease_seconds=-1, clock=clock.now).claim(REVIEW, REVIEWER)
+    ends = [asyncio.create_task(desk.release_expired()) for _ in range(5)]
+    results = await at_once(
+        desk.check(REVIEW, 1, score(1), {}, REVIEWER), desk.check(REVIEW, 1, score(2), {}, COLLEAGUE)
+    )
+    await asyncio.gather(*ends)
+    now = await found(store)
+    (won,) = (each for each in results if isinstance(each, Submission))
+    (lost,) = (each for each in results if isinstance(each, Conflict))
+    assert isinstance(lost, AlreadyChecked)
+    assert now == won == lost.current
+    assert (now.status, now.claim, len(now.history)) == (Status.CHECKED, None, 2)
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_a_grade_against_a_claim_that_changes_hands(
+    desk: ReviewDesk, store: SubmissionStore, round_number: int
+) -> None:
+    """The holder's lease is over and nine others claim, while the holder grades."""
+    await store.insert(pending(1))
+    await ReviewDesk(store, lease_seconds=-1, clock=clock.now).claim(REVIEW, REVIEWERS[0])
+    grade, *claims = await at_once(
+        desk.check(REVIEW, 1, score(1), {}, REVIEWERS[0]),
+        *(desk.claim(REVIEW, each) for each in REVIEWERS[1:]),
+    )
+    now = await found(store)
+    if isinstance(grade, Submission):
+        assert now == grade
+        assert all(isinstance(each, AlreadyChecked) and each.current == now for each in claims)
+    else:
+        assert isinstance(grade, ClaimedByAnother)
+        (holder,) = (each for each in claims if isinstance(each, Submission))
+        assert now == holder == grade.current
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_a_grade_that_was_decided_before_the_claim_changed_hands_changes_nothing(
+    desk: ReviewDesk, store: SubmissionStore, round_number: int
+) -> None:
+    """The new holder grades, too: whoever is second learns of the first."""
+    await store.insert(pending(1))
+    await desk.claim(REVIEW, REVIEWER)
+    await desk.release(REVIEW, REVIEWER)
+    handed, grade = await at_once(
+        desk.claim(REVIEW, COLLEAGUE), desk.check(REVIEW, 1, score(1), {}, REVIEWER)
+    )
+    if isinstance(handed, Submission):
+        assert isinstance(grade, ClaimedByAnother)
+        assert grade.current.claim == handed.claim
+        assert (await desk.check(REVIEW, 1, score(2), {}, COLLEAGUE)).grade is not None
+    else:
+        assert isinstance(handed, AlreadyChecked)
+        assert handed.current == grade
+    assert len((await found(store)).history) == 2
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_drafts_against_the_grade(desk: ReviewDesk, store: SubmissionStore, round_number: int) -> None:
+    """The form still saves while its grade is on the way: no draft is left behind."""
+    await store.insert(pending(1))
+    await desk.claim(REVIEW, REVIEWER)
+    grade, *drafts = await at_once(
+        desk.check(REVIEW, 1, score(1), {}, REVIEWER),
+        *(desk.save_draft(REVIEW, 1, DraftChange(score(number)), REVIEWER) for number in range(5)),
+    )
+    now = await found(store)
+    assert now == grade
+    assert now.draft is None
+    lost = [each for each in drafts if isinstance(each, Conflict)]
+    assert all(isinstance(each, AlreadyChecked) or type(each) is Conflict for each in lost)
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_drafts_against_a_claim_that_changes_hands(
+    desk: ReviewDesk, store: SubmissionStore, round_number: int
+) -> None:
+    await store.insert(pending(1))
+    await desk.claim(REVIEW, REVIEWER)
+
+    async def hand_over() -> Submission:
+        await desk.release(REVIEW, REVIEWER)
+        return await desk.claim(REVIEW, COLLEAGUE)
+
+    handed, *drafts = await at_once(
+        hand_over(),
+        *(desk.save_draft(REVIEW, 1, DraftChange(score(number)), REVIEWER) for number in range(4)),
+    )
+    assert isinstance(handed, Submission)
+    now = await found(store)
+    assert now.claim is not None
+    assert now.claim.reviewer == COLLEAGUE
+    saved = [each for each in drafts if isinstance(each, Submission)]
+    assert now.draft is None if not saved else now.draft in [each.draft for each in saved]
+    lost = [each for each in drafts if isinstance(each, Conflict)]
+    assert all(isinstance(each, ClaimedByAnother | NotClaimed) or type(each) is Conflict for each in lost)
+
+
+async def test_of_two_tabs_that_save_from_the_same_draft_one_does(
+    desk: ReviewDesk, store: SubmissionStore
+) -> None:
+    await store.insert(pending(1))
+    await desk.claim(REVIEW, REVIEWER)
+    for number in range(8):
+        results = await at_once(
+            *(desk.save_draft(REVIEW, 1, DraftChange(score(tab)), REVIEWER, number) for tab in range(4))
+        )
+        now = await found(store)
+        assert [each for each in results if isinstance(each, Submission)] == [now]
+        lost = [each for each in results if isinstance(each, Conflict)]
+        assert [(type(each), each.current) for each in lost] == [(StaleDraft, now)] * 3
+
+
+async def test_tabs_that_save_different_parts_lose_none(desk: ReviewDesk, store: SubmissionStore) -> None:
+    await store.insert(pending(1))
+    await desk.claim(REVIEW, REVIEWER)
+    changes = [
+        DraftChange(score={"task1_score": 1.0}),
+        DraftChange(score={"task2_score": 2.0}),
+        DraftChange(feedback={"task1_comment": "One."}),
+        DraftChange(feedback={"task2_comment": "Two."}),
+    ]
+    await asyncio.gather(*(desk.save_draft(REVIEW, 1, change, REVIEWER) for change in changes))
+    draft = (await found(store)).draft
+    assert draft is not None
+    assert draft.number == 4
+    assert draft.score == {"task1_score": 1.0, "task2_score": 2.0}
+    assert draft.feedback == {"task1_comment": "One.", "task2_comment": "Two."}
+
+
+async def test_a_renewed_lease_is_not_shortened_by_a_draft(desk: ReviewDesk, store: SubmissionStore) -> None:
+    """The draft was decided on what was read before the renewal."""
+    await store.insert(pending(1))
+    before = await desk.claim(REVIEW, REVIEWER)
+    longer = ReviewDesk(store, lease_seconds=9000, clock=clock.now)
+    renewed, saved = await at_once(
+        longer.claim(REVIEW, REVIEWER), desk.save_draft(REVIEW, 1, DraftChange(), REVIEWER)
+    )
+    assert isinstance(renewed, Submission)
+    assert isinstance(saved, Submission)
+    now = await found(store)
+    assert now.claim == renewed.claim
+    assert now.claim is not None
+    assert before.claim is not None
+    assert now.claim.expires_at - before.claim.expires_at > timedelta(seconds=8000)
