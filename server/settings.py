@@ -252,6 +252,8 @@ class RubricSettings(_Section):
 class Reviews(_Section):
     lease_seconds: PositiveFloat = 900
     rubrics: RubricSettings = RubricSettings()
+    second_mark_percent: Annotated[float, Field(ge=0, le=100)] = 0
+    second_mark_threshold: NonNegativeFloat = 5
 
     @field_validator("rubrics", mode="before")
     @classmethod

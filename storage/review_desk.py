@@ -9,18 +9,23 @@ from datetime import datetime, timedelta
 import structlog
 
 from storage.domain.clock import Clock
+from storage.domain.double_marking import SecondMarks, agreed_grade
 from storage.domain.draft_grade import DraftChange, changed_draft, own_draft
 from storage.domain.errors import Conflict, NotFound, StaleDraft
-from storage.domain.grading import GivenGrade, Gradable, read_grade
+from storage.domain.grading import GivenGrade, Gradable, Grade, read_grade
 from storage.domain.people import Person
 from storage.domain.ports import Submissions
-from storage.domain.rubrics import Rubrics
+from storage.domain.rubrics import Rubric, Rubrics
 from storage.domain.submission import (
     Action,
+    Needs,
     Submission,
+    agreed,
     checked,
     claimed,
     drafted,
+    marked,
+    marking_refusal,
     refusal,
     released,
     reopened,
@@ -36,11 +41,13 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to write: `action` leads to `after`, if the present revision is `revision` (None: whichever)."""
+    """What to write: `action` leads to `after`, if the present revision is `revision` (None: whichever). `decides`:
+    the actor may decide between two marks."""
 
     action: Action
     after: Submission
     revision: int | None = None
+    decides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class ReviewRules:
     """See `reviews` in config.yaml."""
 
     rubrics: Rubrics = field(default_factory=dict)
+    second_marks: SecondMarks = field(default_factory=SecondMarks)
 
 
 Decision = Callable[[Submission, datetime], Step | None]
@@ -115,18 +123,35 @@ class ReviewDesk:
         return await self.grade(manual_review_id, revision, GivenGrade(score, feedback), reviewer)
 
     async def grade(
-        self, manual_review_id: int, revision: int, given: GivenGrade, reviewer: Person
+        self,
+        manual_review_id: int,
+        revision: int,
+        given: GivenGrade,
+        reviewer: Person,
+        decides: bool = False,
     ) -> Submission:
-        """Grade revision `revision`. Raises Conflict, and InvalidRequest for a grade outside the rules."""
+        """Grade revision `revision`; `decides`: also where two marks lie too far apart. Of a submission that is
+        marked twice it stays pending after the first mark, and after a second that does not agree with it.
+
+        Raises Conflict, and InvalidRequest for a grade outside the rules.
+        """
 
         def decide(before: Submission, moment: datetime) -> Step:
             # First: what was graded may be gone, and with it what the grade's comments are about.
-            _refuse(before, Action.CHECK, reviewer, moment, revision)
-            grade = read_grade(given, self._gradable(before), reviewer, moment)
-            return Step(Action.CHECK, checked(before, grade), revision)
+            _refuse(before, Step(Action.CHECK, before, revision, decides), reviewer, moment)
+            gradable = self._gradable(before)
+            grade = read_grade(given, gradable, reviewer, moment)
+            action, after = self._with_mark(before, grade, gradable.rubric)
+            return Step(action, after, revision, decides)
 
         after = await self._change(manual_review_id, reviewer, decide)
-        log.info("submission checked", submission=after.id, reviewer=reviewer.id, revision=after.revision)
+        log.info(
+            "submission graded",
+            submission=after.id,
+            reviewer=reviewer.id,
+            revision=after.revision,
+            status=after.status,
+        )
         return after
 
     async def save_draft(
@@ -145,7 +170,7 @@ class ReviewDesk:
         """
 
         def decide(before: Submission, moment: datetime) -> Step:
-            _refuse(before, Action.DRAFT, reviewer, moment, revision)
+            _refuse(before, Step(Action.DRAFT, before, revision), reviewer, moment)
             own = own_draft(before.draft, reviewer)
             if draft_number is not None and draft_number != (own.number if own else 0):
                 raise StaleDraft(before)
@@ -173,7 +198,7 @@ class ReviewDesk:
             step = decide(before, moment)
             if step is None:
                 return before
-            _refuse(before, step.action, actor, moment, step.revision)
+            _refuse(before, step, actor, moment)
             if await self._submissions.save(before, step.after, step.action, actor, moment):
                 return step.after
         raise Conflict(await self._require(manual_review_id))
@@ -184,14 +209,30 @@ class ReviewDesk:
             raise NotFound
         return found
 
+    def _with_mark(self, before: Submission, grade: Grade, rubric: Rubric) -> tuple[Action, Submission]:
+        """What `grade` makes of `before`: its result, or one of two marks. A submission that had a result and was
+        reopened is not marked twice again: everyone may read in its history what it was given."""
+        rules = self._rules.second_marks
+        match before.needs:
+            case Needs.FIRST_MARK if rules.samples(before.id) and not before.was_checked:
+                return Action.MARK, marked(before, grade)
+            case Needs.SECOND_MARK:
+                (first,) = before.marks
+                if not rules.agree(first, grade):
+                    return Action.MARK, marked(before, grade)
+                return Action.CHECK, agreed(before, grade, agreed_grade(first, grade, rubric))
+            case _:
+                return Action.CHECK, checked(before, grade)
+
     def _gradable(self, submission: Submission) -> Gradable:
         rubric = self._rules.rubrics.get(submission.section, {})
         return Gradable(submission.section, rubric, submission.recordings, submission.photos)
 
 
-def _refuse(
-    submission: Submission, action: Action, actor: Person, moment: datetime, revision: int | None
-) -> None:
-    conflict = refusal(submission, action, actor, moment, revision)
+def _refuse(before: Submission, step: Step, actor: Person, moment: datetime) -> None:
+    # Whose it can no longer be is told first: no claim and no newer revision would help.
+    conflict = marking_refusal(before, step.action, actor, step.decides) or refusal(
+        before, step.action, actor, moment, step.revision
+    )
     if conflict is not None:
         raise conflict

@@ -38,7 +38,8 @@ _SUBMISSION = TypeAdapter(Submission)
 _STORED_FILES = TypeAdapter(tuple[StoredFile, ...])
 _PAGE = 100
 """Submissions read at once when all are gone through: some hundred files."""
-_NEW_REVISION = {Action.CHECK, Action.REOPEN, Action.REPLACE}
+_ENDS_DRAFT = {Action.MARK, Action.CHECK, Action.REOPEN, Action.REPLACE}
+_LOOKS_AT_MARKS = {Action.CLAIM, Action.MARK, Action.CHECK}
 _OLDEST_SUBMITTED = [("submitted_at", ASCENDING), ("_id", ASCENDING)]
 _NEWEST_SUBMITTED = [("submitted_at", DESCENDING), ("_id", DESCENDING)]
 _NEWEST_CHECKED = [("grade.checked_at", DESCENDING), ("_id", DESCENDING)]
@@ -51,6 +52,14 @@ def submission_from(document: Mapping[str, Any]) -> Submission:
 
 def last_action_of(document: Mapping[str, Any]) -> Action:
     return Action(document["last_action"])
+
+
+def open_to(reviewer_id: str, *, decides: bool) -> Document:
+    """A filter that leaves out the pending submissions that are not for this reviewer: those they gave the first of
+    two marks, and those between whose two marks only an admin (`decides`) chooses."""
+    if decides:
+        return {"$nor": [{"marks.0.reviewer.id": reviewer_id, "marks.1": {"$exists": False}}]}
+    return {"marks.reviewer.id": {"$ne": reviewer_id}, "marks.1": {"$exists": False}}
 
 
 class SubmissionStore:
@@ -84,6 +93,7 @@ class SubmissionStore:
             **_claim_guard(action, actor, moment),
             **_receipts_guard(action, before),
             **_draft_guard(action, before),
+            **_marks_guard(action, before),
         }
         try:
             with available():
@@ -245,7 +255,7 @@ def _always_said(action: Action) -> set[str]:
     the document was read."""
     if action is Action.DRAFT:
         return set()
-    return {"claim", "draft"} if action in _NEW_REVISION else {"claim"}
+    return {"claim", "draft"} if action in _ENDS_DRAFT else {"claim"}
 
 
 def _draft_guard(action: Action, before: Submission) -> Document:
@@ -255,6 +265,13 @@ def _draft_guard(action: Action, before: Submission) -> Document:
     if before.draft is None:
         return {"draft": None}
     return {"draft.number": before.draft.number}
+
+
+def _marks_guard(action: Action, before: Submission) -> Document:
+    """A mark does not change the revision: none may have been given since `before` was read."""
+    if action not in _LOOKS_AT_MARKS:
+        return {}
+    return {f"marks.{len(before.marks)}": {"$exists": False}}
 
 
 def _claim_guard(action: Action, actor: Person, moment: datetime) -> Document:
@@ -267,7 +284,7 @@ def _claim_guard(action: Action, actor: Person, moment: datetime) -> Document:
             return mine
         case Action.EXPIRE:
             return {"claim.expires_at": {"$lte": moment}}
-        case Action.CHECK:
+        case Action.CHECK | Action.MARK:
             return {"$or": [*free["$or"], mine]}
         case _:
             return {}

@@ -5,7 +5,7 @@ Source: design section 3, *Answers*; the API document's 201 and 200 examples. St
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from handlers.protocol.media_link import MediaLinks
 from storage.domain.anchored_comments import AnchoredComment
 from storage.domain.draft_grade import DraftGrade, own_draft
 from storage.domain.grading import MAX_TOTAL, Grade
-from storage.domain.people import Person, Principal
+from storage.domain.people import ADMINS, Person, Principal
 from storage.domain.ports import Page
 from storage.domain.rubrics import Rubric, Rubrics
 from storage.domain.submission import (
@@ -23,6 +23,7 @@ from storage.domain.submission import (
     Answer,
     Claim,
     HistoryEntry,
+    Needs,
     Section,
     Status,
     StoredFile,
@@ -30,7 +31,7 @@ from storage.domain.submission import (
 )
 
 Json = dict[str, Any]
-_BY_REVIEWERS = {Action.CHECK, Action.REOPEN}
+_BY_REVIEWERS = {Action.MARK, Action.CHECK, Action.REOPEN}
 UPLOADED = "Speaking test muvaffaqiyatli yuklandi. Admin tomonidan tekshiriladi."
 
 
@@ -82,14 +83,25 @@ class Representations:
         return (seen or self.for_student(submission)) | {
             "student": _person(submission.student),
             "claim": claim_json(claim) if claim else None,
+            "awaits_decision": submission.needs is Needs.DECISION,
         }
 
     def in_detail(self, submission: Submission, viewer: Principal | None = None) -> Json:
-        """What a reviewer sees, what to grade it by, all that ever happened to it, and the draft of `viewer`."""
+        """What a reviewer sees, what to grade it by, all that ever happened to it, and the draft of `viewer`.
+
+        While two marks are being given, reviewers see their own alone; admins see both once they are to decide.
+        """
         return self.for_reviewer(submission) | {
             "rubric": _rubric(self.rubrics.get(submission.section, {})),
             "draft": self._draft(submission, viewer),
-            "history": _history(submission.history),
+            "marks": [
+                _whole(mark) for mark in submission.marks if _may_see(submission, mark.reviewer, viewer)
+            ],
+            "history": _history(
+                entry
+                for entry in submission.history
+                if entry not in submission.marking or _may_see(submission, entry.by, viewer)
+            ),
         }
 
     def draft_saved(self, submission: Submission, viewer: Principal) -> Json:
@@ -217,16 +229,24 @@ def _rubric(rubric: Rubric) -> Json | None:
     return {name: [asdict(criterion) for criterion in criteria] for name, criteria in rubric.items()} or None
 
 
-def _history(entries: Sequence[HistoryEntry]) -> list[Json]:
+def _may_see(submission: Submission, marker: Person, viewer: Principal | None) -> bool:
+    """Whether `viewer` may see a mark of a double marking that goes on: blind is who must not be led by it."""
+    if viewer is None:
+        return False
+    decides = submission.needs is Needs.DECISION and viewer.role in ADMINS
+    return decides or viewer.person.id == marker.id
+
+
+def _history(entries: Iterable[HistoryEntry]) -> list[Json]:
     """Each entry with the grade that stood before it and the one after. A grade given after a reopening is shown
     beside the one it takes the place of; of other contents there was none."""
     shown: list[Json] = []
     last: Grade | None = None
     for entry in entries:
-        before = last if entry.action in _BY_REVIEWERS else None
+        before = last if entry.action in _BY_REVIEWERS - {Action.MARK} else None
         if entry.action not in _BY_REVIEWERS:
             last = None
-        elif entry.grade is not None:
+        elif entry.action is Action.CHECK:
             last = entry.grade
         shown.append(_history_entry(entry) | {"before": _whole(before), "after": _whole(entry.grade)})
     return shown

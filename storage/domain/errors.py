@@ -199,6 +199,20 @@ class StaleDraft(Conflict):
     sentence = "The draft was changed since you loaded it"
 
 
+class AlreadyMarked(Conflict):
+    """Double marking: the second mark is another reviewer's to give."""
+
+    code = "already_marked"
+    sentence = "You have marked this submission; it waits for another reviewer"
+
+
+class AwaitsDecision(Conflict):
+    """Double marking: two marks lie too far apart."""
+
+    code = "awaits_decision"
+    sentence = "Two reviewers do not agree on this submission; an admin decides"
+
+
 class AlreadyChecked(Conflict):
     """Checked submissions are reopened before they are graded or claimed again."""
 

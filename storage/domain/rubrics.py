@@ -51,7 +51,7 @@ def criteria_problem(criteria: Sequence[Criterion], limit: float) -> str | None:
     return None
 
 
-def read_criteria(rubric: Rubric, given: Marks | None, score: Mapping[str, float]) -> dict[str, Marks] | None:
+def read_criteria(rubric: Rubric, given: Marks | None, score: Mapping[str, float]) -> Marks | None:
     """The marks for every criterion of `rubric`, which add up to `score`; None where there is no rubric.
 
     Raises InvalidRequest naming each wrong field.
@@ -69,7 +69,7 @@ def read_criteria(rubric: Rubric, given: Marks | None, score: Mapping[str, float
     return _in_order(rubric, given) or None
 
 
-def read_some_criteria(rubric: Rubric, given: Marks) -> dict[str, Marks]:
+def read_some_criteria(rubric: Rubric, given: Marks) -> Marks:
     """The marks of an unfinished grade: each is what it may be, but some may be left out. Raises InvalidRequest."""
     problems = _mark_problems(rubric, given, needed=False)
     if problems:
@@ -93,7 +93,7 @@ def _mark_problems(rubric: Rubric, given: Marks, *, needed: bool) -> dict[str, l
     return problems
 
 
-def _in_order(rubric: Rubric, given: Marks) -> dict[str, Marks]:
+def _in_order(rubric: Rubric, given: Marks) -> Marks:
     """As the rubric has them, whatever order they came in."""
     return {
         field: {

@@ -116,6 +116,38 @@ async def test_a_draft_from_an_older_draft_is_a_conflict(
     assert_shows(answer, await read(client, path, cast.reviewer))
 
 
+@covers(409, "already_marked")
+@pytest.mark.settings(reviews={"second_mark_percent": 100})
+@pytest.mark.parametrize("action", [("POST", "claim/"), ("PUT", "")], ids=["claim", "grade"])
+async def test_a_second_mark_of_the_same_reviewer_is_a_conflict(
+    refusal: Refusal, action: Action, client: httpx.AsyncClient, cast: Cast
+) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    await client.put(path, headers=cast.reviewer, json=grade())
+    method, below = action
+    body = grade() if method == "PUT" else None
+    answer = await refusal.expect_of(client, method, path + below, cast.reviewer, json=body)
+    assert_shows(answer, await read(client, path, cast.reviewer))
+
+
+@covers(409, "awaits_decision")
+@pytest.mark.settings(reviews={"second_mark_percent": 100})
+@pytest.mark.parametrize(
+    "action", [("POST", "claim/"), ("PUT", ""), ("PATCH", "")], ids=["claim", "grade", "draft"]
+)
+async def test_what_an_admin_decides_is_a_conflict_for_reviewers(
+    refusal: Refusal, action: Action, client: httpx.AsyncClient, cast: Cast
+) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    await client.put(path, headers=cast.reviewer, json=grade(score=30))
+    await client.put(path, headers=cast.colleague, json=grade(score=70))
+    method, below = action
+    body = {"PUT": grade(), "PATCH": {"revision": 1}}.get(method)
+    answer = await refusal.expect_of(client, method, path + below, cast.reviewer, json=body)
+    assert answer.json()["current"]["awaits_decision"]
+    assert_shows(answer, await read(client, path, cast.reviewer))
+
+
 @covers(409, "not_checked")
 async def test_reopening_what_is_pending_is_a_conflict(
     refusal: Refusal, client: httpx.AsyncClient, cast: Cast

@@ -34,6 +34,8 @@ SECRETS = {
 }
 RUBRICS = '{"speaking": {"total_score": [{"name": "Fluency", "maximum": 75, "step": 0.5}]}}'
 OTHERS: dict[str, tuple[str, object]] = {
+    "reviews.second_mark_percent": ("12.5", 12.5),
+    "reviews.second_mark_threshold": ("2.5", 2.5),
     "reviews.rubrics": (RUBRICS, RubricSettings.model_validate_json(RUBRICS)),
     "server.host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104  # nothing is bound
     "server.port": ("9000", 9000),

@@ -35,6 +35,8 @@ BAD_VALUES = {
     "limits.min_bytes_per_second": ["-1"],
     "submissions.resubmission": ["replace"],
     "reviews.lease_seconds": ["0", "inf", "nan"],
+    "reviews.second_mark_percent": ["-1", "101", "nan"],
+    "reviews.second_mark_threshold": ["-0.25", "inf"],
     "reviews.rubrics": ["[]", "none", '{"reading": {}}', '{"writing": {"total_score": []}}'],
     "status.ring_seconds": ["inf"],
     "cors.allowed_origins": [

@@ -9,10 +9,14 @@ from typing import Any
 
 import pytest
 
+from storage.database import Database
 from storage.domain import clock
+from storage.domain.double_marking import SecondMarks
 from storage.domain.draft_grade import DraftChange
 from storage.domain.errors import (
     AlreadyChecked,
+    AlreadyMarked,
+    AwaitsDecision,
     ClaimedByAnother,
     Conflict,
     NotChecked,
@@ -20,10 +24,12 @@ from storage.domain.errors import (
     StaleDraft,
     StaleRevision,
 )
+from storage.domain.grading import GivenGrade
 from storage.domain.people import Person
-from storage.domain.submission import Action, Status, Submission
-from storage.review_desk import ReviewDesk
-from storage.submission_store import SubmissionStore
+from storage.domain.submission import Action, Needs, Status, Submission, claimed
+from storage.indexes import SUBMISSIONS
+from storage.review_desk import ReviewDesk, ReviewRules
+from storage.submission_store import SubmissionStore, open_to
 from tests.storage.submissions import pending
 from tests.submissions import ADMIN, COLLEAGUE, REVIEWER
 
@@ -234,3 +240,114 @@ async def test_a_renewed_lease_is_not_shortened_by_a_draft(desk: ReviewDesk, sto
     assert now.claim is not None
     assert before.claim is not None
     assert now.claim.expires_at - before.claim.expires_at > timedelta(seconds=8000)
+
+
+@pytest.fixture
+def twice(store: SubmissionStore) -> ReviewDesk:
+    """A desk at which everything is marked twice."""
+    return ReviewDesk(store, 900, clock.now, ReviewRules(second_marks=SecondMarks(100, 5)))
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_first_marks_of_one_reviewer(
+    twice: ReviewDesk, store: SubmissionStore, round_number: int
+) -> None:
+    """A form that was sent from ten tabs is one mark."""
+    await store.insert(pending(1))
+    results = await at_once(*(twice.check(REVIEW, 1, score(each), {}, REVIEWER) for each in range(10)))
+    now = await found(store)
+    assert [each for each in results if isinstance(each, Submission)] == [now]
+    assert (now.status, now.revision, len(now.marks), len(now.history)) == (Status.PENDING, 1, 1, 2)
+    lost = [each for each in results if isinstance(each, Conflict)]
+    assert [(type(each), each.current) for each in lost] == [(AlreadyMarked, now)] * 9
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_first_marks_of_many_reviewers(
+    twice: ReviewDesk, store: SubmissionStore, round_number: int
+) -> None:
+    """One is the first, another the second, which agrees; all others learn of the result."""
+    await store.insert(pending(1))
+    results = await at_once(
+        *(twice.check(REVIEW, 1, score(number), {}, each) for number, each in enumerate(REVIEWERS))
+    )
+    now = await found(store)
+    won = [each for each in results if isinstance(each, Submission)]
+    assert sorted(each.status for each in won) == [Status.CHECKED, Status.PENDING]
+    assert now in won
+    assert [entry.action for entry in now.history] == [
+        Action.SUBMIT,
+        Action.MARK,
+        Action.MARK,
+        Action.CHECK,
+    ]
+    assert (now.revision, now.marks) == (2, ())
+    assert len({entry.by.id for entry in now.history if entry.action is Action.MARK}) == 2
+    lost = [each for each in results if isinstance(each, Conflict)]
+    assert [(type(each), each.current) for each in lost] == [(AlreadyChecked, now)] * (len(REVIEWERS) - 2)
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_marks_that_do_not_agree_and_two_admins(
+    twice: ReviewDesk, store: SubmissionStore, round_number: int
+) -> None:
+    await store.insert(pending(1))
+    results = await at_once(
+        *(twice.check(REVIEW, 1, score(60 * number), {}, each) for number, each in enumerate(REVIEWERS[:3]))
+    )
+    before = await found(store)
+    assert (before.needs, before.revision, len(before.marks)) == (Needs.DECISION, 1, 2)
+    (lost,) = (each for each in results if isinstance(each, Conflict))
+    assert (type(lost), lost.current) == (AwaitsDecision, before)
+    given = GivenGrade(score(50), {})
+    decisions = await at_once(
+        *(twice.grade(REVIEW, 1, given, admin, decides=True) for admin in (ADMIN, COLLEAGUE))
+    )
+    now = await found(store)
+    assert [each for each in decisions if isinstance(each, Submission)] == [now]
+    (late,) = (each for each in decisions if isinstance(each, Conflict))
+    assert (type(late), late.current) == (AlreadyChecked, now)
+
+
+@pytest.mark.parametrize("round_number", ROUNDS)
+async def test_a_first_mark_against_a_claim_of_the_same_reviewer(
+    twice: ReviewDesk, store: SubmissionStore, round_number: int
+) -> None:
+    """Whoever gave the first mark never holds it, or the second marker would have to wait for a lease."""
+    await store.insert(pending(1))
+    await at_once(
+        twice.check(REVIEW, 1, score(1), {}, REVIEWER), *(twice.claim(REVIEW, REVIEWER) for _ in range(4))
+    )
+    now = await found(store)
+    assert (len(now.marks), now.claim) == (1, None)
+
+
+async def test_a_claim_that_was_decided_before_the_first_mark_is_not_made(
+    twice: ReviewDesk, store: SubmissionStore
+) -> None:
+    await store.insert(pending(1))
+    before = await found(store)
+    now = await twice.check(REVIEW, 1, score(1), {}, REVIEWER)
+    moment = clock.now()
+    after = claimed(before, REVIEWER, moment + timedelta(seconds=900))
+    assert not await store.save(before, after, Action.CLAIM, REVIEWER, moment)
+    assert await found(store) == now
+
+
+async def test_the_filter_for_lists_leaves_out_what_is_not_for_a_reviewer(
+    twice: ReviewDesk, store: SubmissionStore, database: Database
+) -> None:
+    for number in (1, 2, 3):
+        await store.insert(pending(number))
+    await twice.check(10_002, 1, score(1), {}, REVIEWER)
+    await twice.check(10_003, 1, score(1), {}, REVIEWER)
+    await twice.check(10_003, 1, score(100), {}, COLLEAGUE)
+
+    async def listed(person: Person, *, decides: bool = False) -> list[int]:
+        rows = database.collection(SUBMISSIONS).find(open_to(person.id, decides=decides)).sort("_id", 1)
+        return [row["_id"] for row in await rows.to_list(10)]
+
+    assert await listed(REVIEWER) == [1]
+    assert await listed(COLLEAGUE) == [1, 2]
+    assert await listed(ADMIN, decides=True) == [1, 2, 3]
+    assert await listed(REVIEWER, decides=True) == [1, 3]

@@ -137,6 +137,7 @@ def test_a_reviewer_sees_what_the_student_sees_and_whose_it_is_and_who_holds_it(
     assert SHOWN.for_reviewer(held) == SHOWN.for_student(held) | {
         "student": {"id": "42", "name": "Aziza"},
         "claim": {"reviewer": {"id": "7", "name": "Admin User"}, "expires_at": "2025-10-08T13:45:45.123Z"},
+        "awaits_decision": False,
     }
 
 
@@ -150,7 +151,7 @@ def test_the_detail_adds_all_that_ever_happened() -> None:
     submission = reopened(CHECKED_WRITING, ADMIN, CHECKED + timedelta(minutes=1))
     detail = SHOWN.in_detail(submission)
     history = detail.pop("history")
-    assert detail == SHOWN.for_reviewer(submission) | {"rubric": None, "draft": None}
+    assert detail == SHOWN.for_reviewer(submission) | {"rubric": None, "draft": None, "marks": []}
     grade = {
         "score": {"task1_score": 20.5, "task2_score": 45.0, "total_score": 65.5, "max_score": 75},
         "feedback": {"task1_comment": "Good structure.", "task2_comment": "Excellent essay."},
