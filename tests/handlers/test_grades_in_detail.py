@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import Tokens
+from tests.handlers.plain_socket import connected_socket
 from tests.handlers.refusals import Refusal
 from tests.handlers.reviews import QUEUE, Cast, Json, grade, read, result_path, review_path, writing_grade
 from tests.handlers.uploads import submit_speaking, submit_writing
@@ -96,6 +98,28 @@ async def test_comments_on_recordings_are_shown_to_the_student(client: httpx.Asy
     checked = await given(client, submission, cast, grade() | {"comments": comments})
     assert checked["comments"] == comments
     assert (await read(client, result_path(submission), cast.student))["comments"] == comments
+
+
+@WITH_RUBRIC
+async def test_the_students_socket_brings_criteria_and_comments(
+    client: httpx.AsyncClient, cast: Cast, base_url: str, tokens: Tokens
+) -> None:
+    """Every frame is held against asyncapi.yaml, too."""
+    async with connected_socket(base_url, tokens.mint("42")) as student:
+        submission = await submit_writing(client, cast.student)
+        photo = submission["questions"][0]["images"][0]["id"]
+        comments = [{"text": "x", "image_id": photo, "box": BOX}]
+        checked = await given(
+            client, submission, cast, writing_grade() | {"criteria": CRITERIA, "comments": comments}
+        )
+        _, heard = [(await student.publication()).data["submission"] for _ in range(2)]
+        speaking = await submit_speaking(client, cast.student)
+        notes = [{"text": "x", "question": speaking["questions"][0]["question_number"], "at_seconds": 1}]
+        await given(client, speaking, cast, grade() | {"comments": notes})
+        _, spoken = [(await student.publication()).data["submission"] for _ in range(2)]
+    assert (heard["criteria"], heard["comments"]) == (checked["criteria"], checked["comments"])
+    assert (heard["criteria"], heard["comments"]) == (CRITERIA, comments)
+    assert (spoken["criteria"], spoken["comments"]) == (None, notes)
 
 
 async def test_comments_on_anothers_answers_are_refused(

@@ -12,7 +12,7 @@ import pytest
 from storage.database import Database
 from storage.domain import clock
 from storage.domain.double_marking import SecondMarks
-from storage.domain.draft_grade import DraftChange
+from storage.domain.draft_grade import DraftChange, DraftGrade
 from storage.domain.errors import (
     AlreadyChecked,
     AlreadyMarked,
@@ -26,11 +26,11 @@ from storage.domain.errors import (
 )
 from storage.domain.grading import GivenGrade
 from storage.domain.people import Person
-from storage.domain.submission import Action, Needs, Status, Submission, claimed
+from storage.domain.submission import Action, Needs, Status, Submission, checked, claimed, drafted
 from storage.indexes import SUBMISSIONS
 from storage.review_desk import ReviewDesk, ReviewRules
 from storage.submission_store import SubmissionStore, open_to
-from tests.storage.submissions import pending
+from tests.storage.submissions import grade_of, pending
 from tests.submissions import ADMIN, COLLEAGUE, REVIEWER
 
 pytestmark = pytest.mark.gen_test(timeout=60)
@@ -225,21 +225,28 @@ async def test_tabs_that_save_different_parts_lose_none(desk: ReviewDesk, store:
     assert draft.feedback == {"task1_comment": "One.", "task2_comment": "Two."}
 
 
-async def test_a_renewed_lease_is_not_shortened_by_a_draft(desk: ReviewDesk, store: SubmissionStore) -> None:
-    """The draft was decided on what was read before the renewal."""
+async def test_a_lease_renewed_since_the_document_was_read_is_not_shortened_by_a_draft(
+    desk: ReviewDesk, store: SubmissionStore
+) -> None:
     await store.insert(pending(1))
     before = await desk.claim(REVIEW, REVIEWER)
-    longer = ReviewDesk(store, lease_seconds=9000, clock=clock.now)
-    renewed, saved = await at_once(
-        longer.claim(REVIEW, REVIEWER), desk.save_draft(REVIEW, 1, DraftChange(), REVIEWER)
-    )
-    assert isinstance(renewed, Submission)
-    assert isinstance(saved, Submission)
-    now = await found(store)
-    assert now.claim == renewed.claim
-    assert now.claim is not None
-    assert before.claim is not None
-    assert now.claim.expires_at - before.claim.expires_at > timedelta(seconds=8000)
+    renewed = await ReviewDesk(store, 9000, clock.now).claim(REVIEW, REVIEWER)
+    moment = clock.now().replace(microsecond=0)
+    draft = DraftGrade(REVIEWER, 1, moment)
+    assert await store.save(before, drafted(before, draft), Action.DRAFT, REVIEWER, moment)
+    assert await found(store) == drafted(renewed, draft)
+
+
+async def test_a_draft_saved_since_the_document_was_read_goes_with_the_grade(
+    desk: ReviewDesk, store: SubmissionStore
+) -> None:
+    await store.insert(pending(1))
+    before = await desk.claim(REVIEW, REVIEWER)
+    await desk.save_draft(REVIEW, 1, DraftChange(score(1)), REVIEWER)
+    moment = clock.now()
+    after = checked(before, grade_of(before.section, moment))
+    assert await store.save(before, after, Action.CHECK, REVIEWER, moment)
+    assert (await found(store)).draft is None
 
 
 @pytest.fixture
@@ -351,3 +358,31 @@ async def test_the_filter_for_lists_leaves_out_what_is_not_for_a_reviewer(
     assert await listed(COLLEAGUE) == [1, 2]
     assert await listed(ADMIN, decides=True) == [1, 2, 3]
     assert await listed(REVIEWER, decides=True) == [1, 3]
+
+
+async def test_documents_of_earlier_releases_are_drafted_and_marked(
+    twice: ReviewDesk, store: SubmissionStore, database: Database
+) -> None:
+    """They have none of these fields, nor have the grades in their histories."""
+    await store.insert(pending(1))
+    await ReviewDesk(store, 900, clock.now).check(10_001, 1, score(1), {}, REVIEWER)
+    await store.insert(pending(2))
+    grades = [
+        f"{grade}.{name}" for grade in ("grade", "history.1.grade") for name in ("criteria", "comments")
+    ]
+    gone = ("draft", "marks", *grades)
+    await database.collection(SUBMISSIONS).update_many({}, {"$unset": dict.fromkeys(gone, "")})
+    checked = await found(store)
+    assert checked.grade is not None
+    assert (checked.grade.criteria, checked.grade.comments, checked.marks, checked.draft) == (
+        None,
+        (),
+        (),
+        None,
+    )
+    assert checked.history[1].grade == checked.grade
+    assert (await twice.reopen(10_001, ADMIN)).revision == 3
+    await twice.claim(10_002, REVIEWER)
+    assert (await twice.save_draft(10_002, 1, DraftChange(), REVIEWER)).draft is not None
+    assert len((await twice.check(10_002, 1, score(1), {}, REVIEWER)).marks) == 1
+    assert (await twice.check(10_002, 1, score(1), {}, COLLEAGUE)).status is Status.CHECKED
