@@ -34,6 +34,7 @@ from storage.domain.clock import Clock
 from storage.domain.errors import Conflict, Forbidden, MethodNotAllowed, ServiceError
 from storage.domain.people import Principal, Role
 from storage.domain.ports import Submissions
+from storage.domain.rubrics import Rubrics
 from storage.media_vault import MediaVault
 from storage.review_desk import ReviewDesk
 from storage.upload_intake import UploadIntake
@@ -42,7 +43,7 @@ log = structlog.get_logger(__name__)
 access_log = structlog.get_logger("access")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _CORS_HEADERS = {
     "Access-Control-Allow-Methods": ", ".join((*_METHODS, "OPTIONS")),
     "Access-Control-Allow-Headers": (
@@ -75,6 +76,7 @@ class Services:
     keys_in_progress: KeysInProgress
     desk: ReviewDesk
     submissions: Submissions
+    rubrics: Rubrics
     vault: MediaVault
     database: Database
     hub: StatusHub
@@ -155,7 +157,7 @@ class BaseHandler(RequestHandler):
 
     @property
     def representations(self) -> Representations:
-        return Representations(self.services.links, self.services.clock())
+        return Representations(self.services.links, self.services.clock(), self.services.rubrics)
 
     def set_default_headers(self) -> None:
         """On every answer, errors included: Tornado calls this again when it starts an error answer."""
@@ -214,10 +216,11 @@ class BaseHandler(RequestHandler):
         answer = answer_to(error)
         body = answer.body | {"request_id": self.request_id}
         if isinstance(error, Conflict):
-            representations = self.representations
-            shows_all = self._principal is not None and self._principal.is_reviewer
-            represent = representations.in_detail if shows_all else representations.for_student
-            body["current"] = represent(error.current)
+            representations, principal = self.representations, self._principal
+            if principal is not None and principal.is_reviewer:
+                body["current"] = representations.in_detail(error.current, principal)
+            else:
+                body["current"] = representations.for_student(error.current)
         for name, value in answer.headers.items():
             self.set_header(name, value)
         if isinstance(error, MethodNotAllowed):

@@ -8,20 +8,82 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.protocol.list_query import read_list_query
 from handlers.small_body import SmallBodyHandler
+from storage.domain.anchored_comments import AnchoredComment, Box
+from storage.domain.draft_grade import DraftChange
 from storage.domain.errors import NotFound
+from storage.domain.grading import GivenGrade
 from storage.domain.people import ADMINS, REVIEWERS
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Text = Annotated[str, Field(strict=True)]
+Id = Annotated[int, Field(strict=True)]
+Revision = Annotated[int, Field(strict=True, ge=1)]
 
 
-class GradeBody(BaseModel):
-    """PUT /multilevel/manual-reviews/{id}/; which scores and comments there are depends on the section."""
+class BoxBody(BaseModel):
+    """Part of a photo, in fractions of its width and height."""
 
     model_config = ConfigDict(extra="forbid")
 
-    revision: Annotated[int, Field(strict=True, ge=1)]
+    x: Number
+    y: Number
+    width: Number
+    height: Number
+
+
+class CommentBody(BaseModel):
+    """A comment on a moment of a recording (`question` is its `question_number`) or on a box of a photo."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: Text
+    question: Id | None = None
+    at_seconds: Number | None = None
+    image_id: Id | None = None
+    box: BoxBody | None = None
+
+    @property
+    def comment(self) -> AnchoredComment:
+        box = Box(**self.box.model_dump()) if self.box else None
+        return AnchoredComment(self.text, self.question, self.at_seconds, self.image_id, box)
+
+
+class GradeBody(BaseModel):
+    """PUT /multilevel/manual-reviews/{id}/; which scores and comments there are depends on the section, which
+    criteria on its rubric."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: Revision
     score: dict[str, Number]
-    feedback: dict[str, Annotated[str, Field(strict=True)]] = {}
+    feedback: dict[str, Text] = {}
+    criteria: dict[str, dict[str, Number]] | None = None
+    comments: list[CommentBody] = []
+
+    @property
+    def given(self) -> GivenGrade:
+        comments = tuple(each.comment for each in self.comments)
+        return GivenGrade(self.score, self.feedback, self.criteria, comments)
+
+
+class DraftBody(BaseModel):
+    """PATCH /multilevel/manual-reviews/{id}/: a merge patch (RFC 7396) of the draft. What is not named stays, null
+    takes away; `draft_revision` is the draft it was made from, 0: there was none."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: Revision
+    draft_revision: Annotated[int, Field(strict=True, ge=0)] | None = None
+    score: dict[str, Number | None] | None = {}
+    feedback: dict[str, Text | None] | None = {}
+    criteria: dict[str, dict[str, Number | None] | None] | None = {}
+    comments: list[CommentBody] | None = None
+
+    @property
+    def change(self) -> DraftChange:
+        comments = tuple(each.comment for each in self.comments or ())
+        named = "comments" in self.model_fields_set
+        return DraftChange(self.score, self.feedback, self.criteria, comments if named else None)
 
 
 class ManualReviewsHandler(SmallBodyHandler):
@@ -38,7 +100,7 @@ class ManualReviewsHandler(SmallBodyHandler):
 
 
 class ManualReviewHandler(SmallBodyHandler):
-    """GET: one submission with media, claim and history. PUT: its grade."""
+    """GET: one submission with media, claim and history. PUT: its grade. PATCH: a draft of it."""
 
     access = REVIEWERS
 
@@ -46,14 +108,25 @@ class ManualReviewHandler(SmallBodyHandler):
         submission = await self.services.submissions.find_review(int(manual_review_id))
         if submission is None:
             raise NotFound
-        self.write_json(self.representations.in_detail(submission))
+        self.write_json(self.representations.in_detail(submission, self.principal))
 
     async def put(self, manual_review_id: str) -> None:
         grade = self.json_body(GradeBody)
-        submission = await self.services.desk.check(
-            int(manual_review_id), grade.revision, grade.score, grade.feedback, self.principal.person
+        submission = await self.services.desk.grade(
+            int(manual_review_id),
+            grade.revision,
+            grade.given,
+            self.principal.person,
+            decides=self.principal.role in ADMINS,
         )
-        self.write_json(self.representations.in_detail(submission))
+        self.write_json(self.representations.in_detail(submission, self.principal))
+
+    async def patch(self, manual_review_id: str) -> None:
+        draft = self.json_body(DraftBody)
+        submission = await self.services.desk.save_draft(
+            int(manual_review_id), draft.revision, draft.change, self.principal.person, draft.draft_revision
+        )
+        self.write_json(self.representations.draft_saved(submission, self.principal))
 
 
 class ClaimHandler(SmallBodyHandler):
@@ -77,4 +150,4 @@ class ReopenHandler(SmallBodyHandler):
 
     async def post(self, manual_review_id: str) -> None:
         submission = await self.services.desk.reopen(int(manual_review_id), self.principal.person)
-        self.write_json(self.representations.in_detail(submission))
+        self.write_json(self.representations.in_detail(submission, self.principal))

@@ -26,10 +26,11 @@ from storage.catalogue import Catalogue
 from storage.change_feed import ChangeFeed
 from storage.database import Database
 from storage.domain import clock
+from storage.domain.double_marking import SecondMarks
 from storage.draft_file import FileSettings
 from storage.media_type import MediaTypeDetector
 from storage.media_vault import MediaVault, VaultSettings
-from storage.review_desk import ReviewDesk
+from storage.review_desk import ReviewDesk, ReviewRules
 from storage.submission_store import SubmissionStore
 from storage.upload_intake import IntakeRules, UploadIntake
 
@@ -73,6 +74,7 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
     vault = build_vault(settings)
     catalogue = Catalogue(database, enforced=settings.catalogue.enforce)
     links = MediaLinks([_media_key(each) for each in secrets], settings.media.url_ttl_seconds)
+    rules = _review_rules(settings)
     metrics = shared.metrics
     broadcast = Broadcast(database, clock.now)
     hub = StatusHub(
@@ -89,8 +91,9 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
             QuotaLimits(shared.split(limits.uploads), shared.split(limits.draft_bytes)), shared.uploads
         ),
         keys_in_progress=KeysInProgress(),
-        desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now),
+        desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now, rules),
         submissions=submissions,
+        rubrics=rules.rubrics,
         vault=vault,
         database=database,
         hub=hub,
@@ -158,6 +161,12 @@ def _alone(settings: Settings) -> Shared:
 
 def _intake_rules(settings: Settings) -> IntakeRules:
     return IntakeRules(settings.submissions.resubmission, settings.mongo.wait_seconds)
+
+
+def _review_rules(settings: Settings) -> ReviewRules:
+    reviews = settings.reviews
+    marks = SecondMarks(reviews.second_mark_percent, reviews.second_mark_threshold)
+    return ReviewRules(reviews.rubrics.rubrics, marks)
 
 
 def build_authenticator(settings: Settings, secret: str) -> Authenticator:

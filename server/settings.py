@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -25,6 +25,7 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import (
@@ -34,6 +35,8 @@ from pydantic_settings import (
 )
 
 from storage.database import check_uri
+from storage.domain.grading import SCORE_LIMITS
+from storage.domain.rubrics import STEP, Criterion, Rubrics, criteria_problem
 from storage.upload_intake import Resubmission
 
 HOME = Path(__file__).resolve().parent.parent
@@ -62,6 +65,16 @@ def _from_home(path: object) -> object:
     if path == "":
         raise ValueError("a folder is needed")
     return HOME / path if isinstance(path, str | Path) else path
+
+
+def _from_json(value: object, needed: str) -> object:
+    """A list or object, which the environment can only give as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        raise ValueError(needed) from None
 
 
 HomePath = Annotated[Path, BeforeValidator(_from_home)]
@@ -184,8 +197,68 @@ class Submissions(_Section):
     resubmission: Resubmission = Resubmission.REJECT
 
 
+class CriterionSettings(_Section):
+    name: Annotated[str, Field(pattern=r"^[^.$\x00-\x1f]{1,64}$")]  # a field name in documents and in errors
+    maximum: Annotated[float, Field(gt=0, multiple_of=STEP)]
+    step: Annotated[float, Field(gt=0, multiple_of=STEP)] = STEP
+
+    @property
+    def criterion(self) -> Criterion:
+        return Criterion(self.name, self.maximum, self.step)
+
+
+class _SectionRubric(_Section):
+    """The criteria of each score field of a section; none: the field is scored as a whole."""
+
+    section: ClassVar[str]
+
+    @field_validator("*")
+    @classmethod
+    def _adds_up(
+        cls, value: tuple[CriterionSettings, ...], info: ValidationInfo
+    ) -> tuple[CriterionSettings, ...]:
+        limit = SCORE_LIMITS[cls.section][str(info.field_name)]
+        if problem := criteria_problem([each.criterion for each in value], limit):
+            raise ValueError(problem)
+        return value
+
+
+class WritingRubric(_SectionRubric):
+    section = "writing"
+    task1_score: tuple[CriterionSettings, ...] = ()
+    task2_score: tuple[CriterionSettings, ...] = ()
+
+
+class SpeakingRubric(_SectionRubric):
+    section = "speaking"
+    total_score: tuple[CriterionSettings, ...] = ()
+
+
+class RubricSettings(_Section):
+    writing: WritingRubric = WritingRubric()
+    speaking: SpeakingRubric = SpeakingRubric()
+
+    @property
+    def rubrics(self) -> Rubrics:
+        """Of score fields that have criteria."""
+        return {
+            rubric.section: {
+                field: tuple(each.criterion for each in criteria) for field, criteria in rubric if criteria
+            }
+            for rubric in (self.writing, self.speaking)
+        }
+
+
 class Reviews(_Section):
     lease_seconds: PositiveFloat = 900
+    rubrics: RubricSettings = RubricSettings()
+    second_mark_percent: Annotated[float, Field(ge=0, le=100)] = 0
+    second_mark_threshold: NonNegativeFloat = 5
+
+    @field_validator("rubrics", mode="before")
+    @classmethod
+    def _from_environment(cls, value: object) -> object:
+        return _from_json(value, "a JSON object is needed, see config.yaml")
 
 
 class Status(_Section):
@@ -208,12 +281,7 @@ class Cors(_Section):
     @field_validator("allowed_origins", mode="before")
     @classmethod
     def _from_environment(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except json.JSONDecodeError:
-            raise ValueError('a JSON list is needed, for example ["https://turantalim.uz"]') from None
+        return _from_json(value, 'a JSON list is needed, for example ["https://turantalim.uz"]')
 
 
 class CatalogueRules(_Section):

@@ -28,8 +28,9 @@ _HEARD: list[Mapping[str, Any]] = [
     {
         "$match": {
             "operationType": {"$in": ["insert", "update", "replace"]},
-            # A renewed claim publishes nothing (design section 3, *Reviews*), nor does a 201 given again.
-            "fullDocument.last_action": {"$nin": [Action.RENEW, Action.ACKNOWLEDGE]},
+            # A renewed claim publishes nothing (design section 3, *Reviews*), nor does a 201 given again, nor what
+            # a reviewer has not finished.
+            "fullDocument.last_action": {"$nin": [Action.RENEW, Action.ACKNOWLEDGE, Action.DRAFT]},
         }
     }
 ]

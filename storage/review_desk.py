@@ -1,19 +1,35 @@
-"""What reviewers do: claim, renew, release, check, reopen. Each is one guarded update (promise 5)."""
+"""What reviewers do: claim, renew, release, draft, check, reopen. Each is one guarded update (promise 5)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
 
 from storage.domain.clock import Clock
-from storage.domain.errors import Conflict, NotFound
-from storage.domain.grading import Grade, read_feedback, read_score
+from storage.domain.double_marking import SecondMarks, agreed_grade
+from storage.domain.draft_grade import DraftChange, changed_draft, own_draft
+from storage.domain.errors import Conflict, NotFound, StaleDraft
+from storage.domain.grading import GivenGrade, Gradable, Grade, read_grade
 from storage.domain.people import Person
 from storage.domain.ports import Submissions
-from storage.domain.submission import Action, Submission, checked, claimed, refusal, released, reopened
+from storage.domain.rubrics import Rubric, Rubrics
+from storage.domain.submission import (
+    Action,
+    Needs,
+    Submission,
+    agreed,
+    checked,
+    claimed,
+    drafted,
+    marked,
+    marking_refusal,
+    refusal,
+    released,
+    reopened,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -25,11 +41,21 @@ _ATTEMPTS = 5
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to write: `action` leads to `after`, if the present revision is `revision` (None: whichever)."""
+    """What to write: `action` leads to `after`, if the present revision is `revision` (None: whichever). `decides`:
+    the actor may decide between two marks."""
 
     action: Action
     after: Submission
     revision: int | None = None
+    decides: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRules:
+    """See `reviews` in config.yaml."""
+
+    rubrics: Rubrics = field(default_factory=dict)
+    second_marks: SecondMarks = field(default_factory=SecondMarks)
 
 
 Decision = Callable[[Submission, datetime], Step | None]
@@ -39,10 +65,17 @@ Decision = Callable[[Submission, datetime], Step | None]
 class ReviewDesk:
     """Changes submissions for reviewers. A lost race raises the Conflict that says what is so now."""
 
-    def __init__(self, submissions: Submissions, lease_seconds: float, clock: Clock) -> None:
+    def __init__(
+        self,
+        submissions: Submissions,
+        lease_seconds: float,
+        clock: Clock,
+        rules: ReviewRules = ReviewRules(),
+    ) -> None:
         self._submissions = submissions
         self._lease = timedelta(seconds=lease_seconds)
         self._clock = clock
+        self._rules = rules
 
     async def claim(self, manual_review_id: int, reviewer: Person) -> Submission:
         """Hold the submission for one lease from now; held already, the lease starts anew."""
@@ -86,16 +119,65 @@ class ReviewDesk:
         feedback: Mapping[str, str],
         reviewer: Person,
     ) -> Submission:
-        """Grade revision `revision`. Raises InvalidRequest for a grade outside the rules, and Conflict."""
+        """Grade by scores and feedback alone, see `grade`."""
+        return await self.grade(manual_review_id, revision, GivenGrade(score, feedback), reviewer)
+
+    async def grade(
+        self,
+        manual_review_id: int,
+        revision: int,
+        given: GivenGrade,
+        reviewer: Person,
+        decides: bool = False,
+    ) -> Submission:
+        """Grade revision `revision`; `decides`: also where two marks lie too far apart. Of a submission that is
+        marked twice it stays pending after the first mark, and after a second that does not agree with it.
+
+        Raises Conflict, and InvalidRequest for a grade outside the rules.
+        """
 
         def decide(before: Submission, moment: datetime) -> Step:
-            section = before.section
-            grade = Grade(read_score(section, score), read_feedback(section, feedback), reviewer, moment)
-            return Step(Action.CHECK, checked(before, grade), revision)
+            # First: what was graded may be gone, and with it what the grade's comments are about.
+            _refuse(before, Step(Action.CHECK, before, revision, decides), reviewer, moment)
+            gradable = self._gradable(before)
+            grade = read_grade(given, gradable, reviewer, moment)
+            action, after = self._with_mark(before, grade, gradable.rubric)
+            return Step(action, after, revision, decides)
 
         after = await self._change(manual_review_id, reviewer, decide)
-        log.info("submission checked", submission=after.id, reviewer=reviewer.id, revision=after.revision)
+        log.info(
+            "submission graded",
+            submission=after.id,
+            reviewer=reviewer.id,
+            revision=after.revision,
+            status=after.status,
+        )
         return after
+
+    async def save_draft(
+        self,
+        manual_review_id: int,
+        revision: int,
+        change: DraftChange,
+        reviewer: Person,
+        draft_number: int | None = None,
+    ) -> Submission:
+        """Keep an unfinished grade of revision `revision` for the holder of the claim. It publishes nothing.
+
+        `draft_number` is the draft that `change` was made from, 0 if there was none: raises StaleDraft if it is no
+        longer the present one. Without it the change is merged into whatever there is. Raises Conflict, and
+        InvalidRequest for what could not be part of a grade.
+        """
+
+        def decide(before: Submission, moment: datetime) -> Step:
+            _refuse(before, Step(Action.DRAFT, before, revision), reviewer, moment)
+            own = own_draft(before.draft, reviewer)
+            if draft_number is not None and draft_number != (own.number if own else 0):
+                raise StaleDraft(before)
+            draft = changed_draft(before.draft, change, self._gradable(before), reviewer, moment)
+            return Step(Action.DRAFT, drafted(before, draft), revision)
+
+        return await self._change(manual_review_id, reviewer, decide)
 
     async def reopen(self, manual_review_id: int, admin: Person) -> Submission:
         """Make a checked submission pending again; the earlier grade stays in its history."""
@@ -116,9 +198,7 @@ class ReviewDesk:
             step = decide(before, moment)
             if step is None:
                 return before
-            conflict = refusal(before, step.action, actor, moment, step.revision)
-            if conflict is not None:
-                raise conflict
+            _refuse(before, step, actor, moment)
             if await self._submissions.save(before, step.after, step.action, actor, moment):
                 return step.after
         raise Conflict(await self._require(manual_review_id))
@@ -128,3 +208,31 @@ class ReviewDesk:
         if found is None:
             raise NotFound
         return found
+
+    def _with_mark(self, before: Submission, grade: Grade, rubric: Rubric) -> tuple[Action, Submission]:
+        """What `grade` makes of `before`: its result, or one of two marks. A submission that had a result and was
+        reopened is not marked twice again: everyone may read in its history what it was given."""
+        rules = self._rules.second_marks
+        match before.needs:
+            case Needs.FIRST_MARK if rules.samples(before.id) and not before.was_checked:
+                return Action.MARK, marked(before, grade)
+            case Needs.SECOND_MARK:
+                (first,) = before.marks
+                if not rules.agree(first, grade):
+                    return Action.MARK, marked(before, grade)
+                return Action.CHECK, agreed(before, grade, agreed_grade(first, grade, rubric))
+            case _:
+                return Action.CHECK, checked(before, grade)
+
+    def _gradable(self, submission: Submission) -> Gradable:
+        rubric = self._rules.rubrics.get(submission.section, {})
+        return Gradable(submission.section, rubric, submission.recordings, submission.photos)
+
+
+def _refuse(before: Submission, step: Step, actor: Person, moment: datetime) -> None:
+    # Whose it can no longer be is told first: no claim and no newer revision would help.
+    conflict = marking_refusal(before, step.action, actor, step.decides) or refusal(
+        before, step.action, actor, moment, step.revision
+    )
+    if conflict is not None:
+        raise conflict

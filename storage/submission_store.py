@@ -38,6 +38,8 @@ _SUBMISSION = TypeAdapter(Submission)
 _STORED_FILES = TypeAdapter(tuple[StoredFile, ...])
 _PAGE = 100
 """Submissions read at once when all are gone through: some hundred files."""
+_ENDS_DRAFT = {Action.MARK, Action.CHECK, Action.REOPEN, Action.REPLACE}
+_LOOKS_AT_MARKS = {Action.CLAIM, Action.MARK, Action.CHECK}
 _OLDEST_SUBMITTED = [("submitted_at", ASCENDING), ("_id", ASCENDING)]
 _NEWEST_SUBMITTED = [("submitted_at", DESCENDING), ("_id", DESCENDING)]
 _NEWEST_CHECKED = [("grade.checked_at", DESCENDING), ("_id", DESCENDING)]
@@ -50,6 +52,14 @@ def submission_from(document: Mapping[str, Any]) -> Submission:
 
 def last_action_of(document: Mapping[str, Any]) -> Action:
     return Action(document["last_action"])
+
+
+def open_to(reviewer_id: str, *, decides: bool) -> Document:
+    """A filter that leaves out the pending submissions that are not for this reviewer: those they gave the first of
+    two marks, and those between whose two marks only an admin (`decides`) chooses."""
+    if decides:
+        return {"$nor": [{"marks.0.reviewer.id": reviewer_id, "marks.1": {"$exists": False}}]}
+    return {"marks.reviewer.id": {"$ne": reviewer_id}, "marks.1": {"$exists": False}}
 
 
 class SubmissionStore:
@@ -74,14 +84,16 @@ class SubmissionStore:
         self, before: Submission, after: Submission, action: Action, actor: Person, moment: datetime
     ) -> bool:
         old, new = _document(before), _document(after)
-        # The guard may let a claim pass that was made since `before` was read: what becomes of it is always said.
-        changes = {name: value for name, value in new.items() if value != old[name] or name == "claim"}
+        said = _always_said(action)
+        changes = {name: value for name, value in new.items() if value != old[name] or name in said}
         guard = {
             "_id": before.id,
             "status": ALLOWED[action],
             "revision": before.revision,
             **_claim_guard(action, actor, moment),
             **_receipts_guard(action, before),
+            **_draft_guard(action, before),
+            **_marks_guard(action, before),
         }
         try:
             with available():
@@ -238,17 +250,41 @@ def _receipts_guard(action: Action, before: Submission) -> Document:
     return guard
 
 
+def _always_said(action: Action) -> set[str]:
+    """What is written also where it did not change: the guard may let a claim or a draft pass that was made since
+    the document was read."""
+    if action is Action.DRAFT:
+        return set()
+    return {"claim", "draft"} if action in _ENDS_DRAFT else {"claim"}
+
+
+def _draft_guard(action: Action, before: Submission) -> Document:
+    """A draft is merged into the one before: none may have been saved since `before` was read."""
+    if action is not Action.DRAFT:
+        return {}
+    if before.draft is None:
+        return {"draft": None}
+    return {"draft.number": before.draft.number}
+
+
+def _marks_guard(action: Action, before: Submission) -> Document:
+    """A mark does not change the revision: none may have been given since `before` was read."""
+    if action not in _LOOKS_AT_MARKS:
+        return {}
+    return {f"marks.{len(before.marks)}": {"$exists": False}}
+
+
 def _claim_guard(action: Action, actor: Person, moment: datetime) -> Document:
     mine = {"claim.reviewer.id": actor.id, "claim.expires_at": {"$gt": moment}}
     free = {"$or": [{"claim": None}, {"claim.expires_at": {"$lte": moment}}]}
     match action:
         case Action.CLAIM:
             return free
-        case Action.RENEW | Action.RELEASE:
+        case Action.RENEW | Action.RELEASE | Action.DRAFT:
             return mine
         case Action.EXPIRE:
             return {"claim.expires_at": {"$lte": moment}}
-        case Action.CHECK:
+        case Action.CHECK | Action.MARK:
             return {"$or": [*free["$or"], mine]}
         case _:
             return {}

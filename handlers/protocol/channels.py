@@ -16,13 +16,14 @@ EVENT_TYPES: dict[Action, str] = {
     Action.CLAIM: "submission.claimed",
     Action.RELEASE: "submission.released",
     Action.EXPIRE: "submission.released",
+    Action.MARK: "submission.released",
     Action.CHECK: "submission.checked",
     Action.REOPEN: "submission.reopened",
 }
 """What an action is called on the wire. A replacement is a creation under the same id, one revision on."""
 
-_REVIEWERS_ONLY = {Action.CLAIM, Action.RELEASE, Action.EXPIRE}
-"""A student never sees claims."""
+_REVIEWERS_ONLY = {Action.CLAIM, Action.RELEASE, Action.EXPIRE, Action.MARK}
+"""A student never sees claims, nor that there is more than one mark."""
 
 
 def user_channel(user_id: str) -> str:

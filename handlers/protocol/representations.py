@@ -5,21 +5,25 @@ Source: design section 3, *Answers*; the API document's 201 and 200 examples. St
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
 from handlers.protocol.list_query import write_cursor
 from handlers.protocol.media_link import MediaLinks
+from storage.domain.anchored_comments import AnchoredComment
+from storage.domain.draft_grade import DraftGrade, own_draft
 from storage.domain.grading import MAX_TOTAL, Grade
-from storage.domain.people import Person
+from storage.domain.people import ADMINS, Person, Principal
 from storage.domain.ports import Page
+from storage.domain.rubrics import Rubric, Rubrics
 from storage.domain.submission import (
     Action,
     Answer,
     Claim,
     HistoryEntry,
+    Needs,
     Section,
     Status,
     StoredFile,
@@ -27,7 +31,7 @@ from storage.domain.submission import (
 )
 
 Json = dict[str, Any]
-_BY_REVIEWERS = {Action.CHECK, Action.REOPEN}
+_BY_REVIEWERS = {Action.MARK, Action.CHECK, Action.REOPEN}
 UPLOADED = "Speaking test muvaffaqiyatli yuklandi. Admin tomonidan tekshiriladi."
 
 
@@ -42,6 +46,8 @@ class Representations:
 
     links: MediaLinks
     now: datetime
+    rubrics: Rubrics = field(default_factory=dict)
+    """What reviewers are to grade by."""
 
     def for_student(self, submission: Submission) -> Json:
         grade = submission.grade
@@ -59,6 +65,8 @@ class Representations:
             "questions": [self._question(submission.section, answer) for answer in submission.answers],
             "score": _score(grade) if grade else None,
             "feedback": dict(grade.feedback) if grade else None,
+            "criteria": _criteria(grade),
+            "comments": _comments(grade),
             "reviewer": (
                 {"name": _reviewer_name(grade.reviewer), "reviewed_at": iso(grade.checked_at)}
                 if grade
@@ -75,12 +83,36 @@ class Representations:
         return (seen or self.for_student(submission)) | {
             "student": _person(submission.student),
             "claim": claim_json(claim) if claim else None,
+            "awaits_decision": submission.needs is Needs.DECISION,
         }
 
-    def in_detail(self, submission: Submission) -> Json:
-        """What a reviewer sees, and all that ever happened to it."""
+    def in_detail(self, submission: Submission, viewer: Principal | None = None) -> Json:
+        """What a reviewer sees, what to grade it by, all that ever happened to it, and the draft of `viewer`.
+
+        While two marks are being given, reviewers see their own alone; admins see both once they are to decide.
+        """
         return self.for_reviewer(submission) | {
-            "history": [_history_entry(entry) for entry in submission.history]
+            "rubric": _rubric(self.rubrics.get(submission.section, {})),
+            "draft": self._draft(submission, viewer),
+            "marks": [
+                _whole(mark) for mark in submission.marks if _may_see(submission, mark.reviewer, viewer)
+            ],
+            "history": _history(
+                entry
+                for entry in submission.history
+                if entry not in submission.marking or _may_see(submission, entry.by, viewer)
+            ),
+        }
+
+    def draft_saved(self, submission: Submission, viewer: Principal) -> Json:
+        """The answer to a save, which comes every few seconds: not the whole submission."""
+        claim = submission.claim_at(self.now)
+        return {
+            "id": submission.id,
+            "manual_review_id": submission.manual_review_id,
+            "revision": submission.revision,
+            "claim": claim_json(claim) if claim else None,
+            "draft": self._draft(submission, viewer),
         }
 
     def created(self, submission: Submission) -> Json:
@@ -118,6 +150,14 @@ class Representations:
             "as_of": offset,
             "counts": counts_json(counts),
         }
+
+    def _draft(self, submission: Submission, viewer: Principal | None) -> Json | None:
+        """For whoever wrote it, while they hold the claim; nobody else ever sees it."""
+        claim = submission.claim_at(self.now)
+        if viewer is None or claim is None or claim.reviewer.id != viewer.person.id:
+            return None
+        draft = own_draft(submission.draft, viewer.person)
+        return _draft_json(draft) if draft else None
 
     def _question(self, section: Section, answer: Answer) -> Json:
         head: Json = {"question_number": answer.number, "question_type": answer.kind}
@@ -160,6 +200,58 @@ def _reviewer_name(reviewer: Person) -> str:
     return reviewer.name or f"Reviewer {reviewer.id}"
 
 
+def _criteria(grade: Grade | None) -> Json | None:
+    return {name: dict(marks) for name, marks in grade.criteria.items()} if grade and grade.criteria else None
+
+
+def _comments(grade: Grade | None) -> list[Json]:
+    return [_comment(comment) for comment in grade.comments] if grade else []
+
+
+def _comment(comment: AnchoredComment) -> Json:
+    if comment.box is None:
+        return {"text": comment.text, "question": comment.question, "at_seconds": comment.at_seconds}
+    return {"text": comment.text, "image_id": comment.image_id, "box": asdict(comment.box)}
+
+
+def _draft_json(draft: DraftGrade) -> Json:
+    return {
+        "draft_revision": draft.number,
+        "saved_at": iso(draft.saved_at),
+        "score": dict(draft.score),
+        "feedback": dict(draft.feedback),
+        "criteria": {name: dict(marks) for name, marks in draft.criteria.items()},
+        "comments": [_comment(comment) for comment in draft.comments],
+    }
+
+
+def _rubric(rubric: Rubric) -> Json | None:
+    return {name: [asdict(criterion) for criterion in criteria] for name, criteria in rubric.items()} or None
+
+
+def _may_see(submission: Submission, marker: Person, viewer: Principal | None) -> bool:
+    """Whether `viewer` may see a mark of a double marking that goes on: blind is who must not be led by it."""
+    if viewer is None:
+        return False
+    decides = submission.needs is Needs.DECISION and viewer.role in ADMINS
+    return decides or viewer.person.id == marker.id
+
+
+def _history(entries: Iterable[HistoryEntry]) -> list[Json]:
+    """Each entry with the grade that stood before it and the one after. A grade given after a reopening is shown
+    beside the one it takes the place of; of other contents there was none."""
+    shown: list[Json] = []
+    last: Grade | None = None
+    for entry in entries:
+        before = last if entry.action in _BY_REVIEWERS - {Action.MARK} else None
+        if entry.action not in _BY_REVIEWERS:
+            last = None
+        elif entry.action is Action.CHECK:
+            last = entry.grade
+        shown.append(_history_entry(entry) | {"before": _whole(before), "after": _whole(entry.grade)})
+    return shown
+
+
 def _history_entry(entry: HistoryEntry) -> Json:
     return {
         "action": entry.action,
@@ -168,4 +260,17 @@ def _history_entry(entry: HistoryEntry) -> Json:
         "revision": entry.revision,
         "score": _score(entry.grade) if entry.grade else None,
         "feedback": dict(entry.grade.feedback) if entry.grade else None,
+    }
+
+
+def _whole(grade: Grade | None) -> Json | None:
+    if grade is None:
+        return None
+    return {
+        "score": _score(grade),
+        "feedback": dict(grade.feedback),
+        "criteria": _criteria(grade),
+        "comments": _comments(grade),
+        "reviewer": _reviewer(grade.reviewer),
+        "reviewed_at": iso(grade.checked_at),
     }

@@ -185,6 +185,34 @@ class ClaimedByAnother(Conflict):
     sentence = "Another reviewer holds this submission"
 
 
+class NotClaimed(Conflict):
+    """A draft is saved by whoever holds the claim, and nobody does."""
+
+    code = "not_claimed"
+    sentence = "Claim the submission before you save a draft of its grade"
+
+
+class StaleDraft(Conflict):
+    """A draft made from an older one than the present, in another tab say."""
+
+    code = "stale_draft"
+    sentence = "The draft was changed since you loaded it"
+
+
+class AlreadyMarked(Conflict):
+    """Double marking: the second mark is another reviewer's to give."""
+
+    code = "already_marked"
+    sentence = "You have marked this submission; it waits for another reviewer"
+
+
+class AwaitsDecision(Conflict):
+    """Double marking: two marks lie too far apart."""
+
+    code = "awaits_decision"
+    sentence = "Two reviewers do not agree on this submission; an admin decides"
+
+
 class AlreadyChecked(Conflict):
     """Checked submissions are reopened before they are graded or claimed again."""
 

@@ -12,12 +12,16 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from storage.domain.draft_grade import DraftGrade
 from storage.domain.errors import (
     AlreadyChecked,
+    AlreadyMarked,
     AlreadySubmitted,
+    AwaitsDecision,
     ClaimedByAnother,
     Conflict,
     NotChecked,
+    NotClaimed,
     StaleRevision,
 )
 from storage.domain.grading import Grade
@@ -44,6 +48,10 @@ class Action(StrEnum):
     RELEASE = "released"
     EXPIRE = "expired"
     """Nobody did it: a claim's lease ran out."""
+    DRAFT = "drafted"
+    """A reviewer's unfinished grade was saved: nobody else hears of it."""
+    MARK = "marked"
+    """Double marking: a grade was given that is not the result yet."""
     CHECK = "checked"
     REOPEN = "reopened"
     ACKNOWLEDGE = "acknowledged"
@@ -56,10 +64,15 @@ ALLOWED: dict[Action, Status] = {
     Action.RENEW: Status.PENDING,
     Action.RELEASE: Status.PENDING,
     Action.EXPIRE: Status.PENDING,
+    Action.DRAFT: Status.PENDING,
+    Action.MARK: Status.PENDING,
     Action.CHECK: Status.PENDING,
     Action.REOPEN: Status.CHECKED,
 }
 """The status an action needs."""
+
+_BY_UNMARKED = {Action.CLAIM, Action.RENEW, Action.DRAFT, Action.MARK, Action.CHECK}
+"""What is not for those who gave the first of two marks."""
 
 _HANDING_IN = {Action.SUBMIT, Action.REPLACE}
 
@@ -67,6 +80,14 @@ _WRONG_STATUS: dict[Action, type[Conflict]] = {
     Action.REPLACE: AlreadySubmitted,
     Action.REOPEN: NotChecked,
 }
+
+
+class Needs(StrEnum):
+    """What a pending submission waits for. Where one mark is enough, the first is the grade."""
+
+    FIRST_MARK = "first"
+    SECOND_MARK = "second"
+    DECISION = "decision"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +177,10 @@ class Submission:
     external_result_id: int | None = None
     grade: Grade | None = None
     claim: Claim | None = None
+    draft: DraftGrade | None = None
+    """Of whoever saved one last, and theirs to see alone; kept while they do not hold the claim."""
+    marks: tuple[Grade, ...] = ()
+    """Double marking: those of its present contents, while no result came of them."""
     history: tuple[HistoryEntry, ...] = ()
     receipts: tuple[Receipt, ...] = ()
 
@@ -164,8 +189,40 @@ class Submission:
         return self.claim if self.claim is not None and self.claim.expires_at > moment else None
 
     @property
+    def needs(self) -> Needs:
+        return (Needs.FIRST_MARK, Needs.SECOND_MARK, Needs.DECISION)[len(self.marks)]
+
+    def is_marked_by(self, person: Person) -> bool:
+        return any(mark.reviewer.id == person.id for mark in self.marks)
+
+    @property
+    def was_checked(self) -> bool:
+        """Whether it ever had a result, reopened since or not."""
+        return any(entry.action is Action.CHECK for entry in self.history)
+
+    @property
+    def marking(self) -> tuple[HistoryEntry, ...]:
+        """The marks in the history that no result came of yet."""
+        if self.status is Status.CHECKED:
+            return ()
+        checks = [place for place, entry in enumerate(self.history) if entry.action is Action.CHECK]
+        since = self.history[checks[-1] + 1 if checks else 0 :]
+        return tuple(entry for entry in since if entry.action is Action.MARK)
+
+    @property
     def files(self) -> tuple[StoredFile, ...]:
         return tuple(file for answer in self.answers for file in answer.files)
+
+    @property
+    def recordings(self) -> frozenset[int]:
+        """The numbers of the questions that were answered by speaking."""
+        spoken = self.answers if self.section is Section.SPEAKING else ()
+        return frozenset(answer.number for answer in spoken)
+
+    @property
+    def photos(self) -> frozenset[int]:
+        """The ids of the photos."""
+        return frozenset(file.id for file in self.files) if self.section is Section.WRITING else frozenset()
 
     @property
     def contents_revision(self) -> int:
@@ -182,7 +239,8 @@ def refusal(
     """Why `actor` cannot do `action` at `moment`, or None if nothing stands against it.
 
     A `revision` is what the actor believes the present one to be (design promise 5). A reviewer's claim keeps
-    other reviewers from claiming, renewing, releasing and checking, never the student from replacing.
+    other reviewers from claiming, renewing, releasing and checking, never the student from replacing. A draft
+    needs a claim.
     """
     if submission.status is not ALLOWED[action]:
         return _WRONG_STATUS.get(action, AlreadyChecked)(submission)
@@ -191,7 +249,19 @@ def refusal(
     claim = submission.claim_at(moment)
     if claim is not None and claim.reviewer.id != actor.id and action is not Action.REPLACE:
         return ClaimedByAnother(submission)
+    if claim is None and action is Action.DRAFT:
+        return NotClaimed(submission)
     return None
+
+
+def marking_refusal(submission: Submission, action: Action, actor: Person, decides: bool) -> Conflict | None:
+    """Why double marking keeps `actor` from `action`, or None. Who gave the first mark does not give the second;
+    between two that do not agree, only who `decides` may choose, which takes a grade and no claim."""
+    if action not in _BY_UNMARKED or submission.needs is Needs.FIRST_MARK:
+        return None
+    if submission.needs is Needs.DECISION:
+        return None if decides and action is Action.CHECK else AwaitsDecision(submission)
+    return AlreadyMarked(submission) if submission.is_marked_by(actor) else None
 
 
 def claimed(before: Submission, reviewer: Person, expires_at: datetime) -> Submission:
@@ -201,6 +271,24 @@ def claimed(before: Submission, reviewer: Person, expires_at: datetime) -> Submi
 
 def released(before: Submission) -> Submission:
     return replace(before, claim=None)
+
+
+def drafted(before: Submission, draft: DraftGrade) -> Submission:
+    """The draft is kept until there is a grade, or other contents. It does not change the revision."""
+    return replace(before, draft=draft)
+
+
+def marked(before: Submission, mark: Grade) -> Submission:
+    """Graded by one of two: kept in the history for good, no result, and the revision as it was, since its student
+    is not to know."""
+    entry = HistoryEntry(Action.MARK, mark.checked_at, mark.reviewer, before.revision, mark)
+    marks, history = (*before.marks, mark), (*before.history, entry)
+    return replace(before, claim=None, draft=None, marks=marks, history=history)
+
+
+def agreed(before: Submission, mark: Grade, grade: Grade) -> Submission:
+    """`mark` is the second and agrees with the first: `grade` is what both make together."""
+    return checked(marked(before, mark), grade)
 
 
 def checked(before: Submission, grade: Grade) -> Submission:
@@ -277,4 +365,6 @@ def _renumbered(new: Submission, entry: HistoryEntry) -> tuple[Receipt, ...]:
 
 
 def _revised(before: Submission, entry: HistoryEntry, **changes: Any) -> Submission:
-    return replace(before, revision=entry.revision, claim=None, history=(*before.history, entry), **changes)
+    ended: dict[str, Any] = {"claim": None, "draft": None, "marks": ()}
+    history = (*before.history, entry)
+    return replace(before, revision=entry.revision, history=history, **(ended | changes))

@@ -111,7 +111,7 @@ async def test_every_route_asks_who_is_there_unless_it_is_open_to_all(
     app: Application, client: httpx.AsyncClient
 ) -> None:
     for path in sample_paths(app):
-        for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"):
             answer = await client.request(method, path)
             if path in OPEN_PATHS or answer.status_code == 405:
                 assert answer.status_code != 401, f"{method} {path}"

@@ -91,6 +91,63 @@ async def test_what_is_checked_is_a_conflict(
     assert_shows(answer, await read(client, review_path(submission), cast.reviewer))
 
 
+@covers(409, "not_claimed")
+async def test_a_draft_without_a_claim_is_a_conflict(
+    refusal: Refusal, client: httpx.AsyncClient, cast: Cast
+) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    answer = await refusal.expect_of(client, "PATCH", path, cast.reviewer, json={"revision": 1})
+    assert answer.json()["current"]["claim"] is None
+    assert_shows(answer, await read(client, path, cast.reviewer))
+
+
+@covers(409, "stale_draft")
+async def test_a_draft_from_an_older_draft_is_a_conflict(
+    refusal: Refusal, client: httpx.AsyncClient, cast: Cast
+) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    await client.post(f"{path}claim/", headers=cast.reviewer)
+    await client.patch(
+        path, headers=cast.reviewer, json={"revision": 1, "feedback": {"comment": "First tab."}}
+    )
+    second_tab = {"revision": 1, "draft_revision": 0, "feedback": {"comment": "Second tab."}}
+    answer = await refusal.expect_of(client, "PATCH", path, cast.reviewer, json=second_tab)
+    assert answer.json()["current"]["draft"]["feedback"] == {"comment": "First tab."}
+    assert_shows(answer, await read(client, path, cast.reviewer))
+
+
+@covers(409, "already_marked")
+@pytest.mark.settings(reviews={"second_mark_percent": 100})
+@pytest.mark.parametrize("action", [("POST", "claim/"), ("PUT", "")], ids=["claim", "grade"])
+async def test_a_second_mark_of_the_same_reviewer_is_a_conflict(
+    refusal: Refusal, action: Action, client: httpx.AsyncClient, cast: Cast
+) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    await client.put(path, headers=cast.reviewer, json=grade())
+    method, below = action
+    body = grade() if method == "PUT" else None
+    answer = await refusal.expect_of(client, method, path + below, cast.reviewer, json=body)
+    assert_shows(answer, await read(client, path, cast.reviewer))
+
+
+@covers(409, "awaits_decision")
+@pytest.mark.settings(reviews={"second_mark_percent": 100})
+@pytest.mark.parametrize(
+    "action", [("POST", "claim/"), ("PUT", ""), ("PATCH", "")], ids=["claim", "grade", "draft"]
+)
+async def test_what_an_admin_decides_is_a_conflict_for_reviewers(
+    refusal: Refusal, action: Action, client: httpx.AsyncClient, cast: Cast
+) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    await client.put(path, headers=cast.reviewer, json=grade(score=30))
+    await client.put(path, headers=cast.colleague, json=grade(score=70))
+    method, below = action
+    body = {"PUT": grade(), "PATCH": {"revision": 1}}.get(method)
+    answer = await refusal.expect_of(client, method, path + below, cast.reviewer, json=body)
+    assert answer.json()["current"]["awaits_decision"]
+    assert_shows(answer, await read(client, path, cast.reviewer))
+
+
 @covers(409, "not_checked")
 async def test_reopening_what_is_pending_is_a_conflict(
     refusal: Refusal, client: httpx.AsyncClient, cast: Cast

@@ -88,6 +88,7 @@ async def test_what_is_not_the_caller_s_to_do_is_forbidden(
         (cast.student, "GET", QUEUE),
         (cast.student, "GET", review),
         (cast.student, "PUT", review),
+        (cast.student, "PATCH", review),
         (cast.student, "POST", f"{review}claim/"),
         (cast.student, "DELETE", f"{review}claim/"),
         (cast.student, "POST", f"{review}reopen/"),
@@ -132,7 +133,7 @@ async def test_a_method_the_path_does_not_have_is_not_allowed(
     for method, path, allowed in (
         ("GET", WRITING, {"POST", "OPTIONS"}),
         ("PUT", WRITING, {"POST", "OPTIONS"}),
-        ("PATCH", f"{QUEUE}1/", {"GET", "HEAD", "PUT", "OPTIONS"}),
+        ("DELETE", f"{QUEUE}1/", {"GET", "HEAD", "PUT", "PATCH", "OPTIONS"}),
         ("GET", f"{QUEUE}1/claim/", {"POST", "DELETE", "OPTIONS"}),
         ("POST", RESULTS, {"GET", "HEAD", "OPTIONS"}),
         ("DELETE", "/healthz", {"GET", "HEAD", "OPTIONS"}),

@@ -28,7 +28,9 @@ async def test_a_preflight_needs_no_token_and_allows_what_the_frontend_sends(
     assert answer.headers["Access-Control-Allow-Origin"] == ALLOWED_ORIGIN
     allowed = {name.strip().lower() for name in answer.headers["Access-Control-Allow-Headers"].split(",")}
     assert allowed >= set(asked["Access-Control-Request-Headers"].split(","))
-    assert {"GET", "POST", "PUT", "DELETE"} <= set(answer.headers["Access-Control-Allow-Methods"].split(", "))
+    assert {"GET", "POST", "PUT", "PATCH", "DELETE"} <= set(
+        answer.headers["Access-Control-Allow-Methods"].split(", ")
+    )
 
 
 async def test_an_answer_to_a_page_of_another_origin_is_not_for_it(

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from server.logs import configure_logs
-from server.settings import HOME, Logs, Settings, load_settings
+from server.settings import HOME, Logs, RubricSettings, Settings, load_settings
 from tests.server.configuration import CONFIG, keys, sections, variable, written
 
 PUBLIC_KEY = (
@@ -32,7 +32,11 @@ SECRETS = {
     "auth.public_key": PUBLIC_KEY,
     "mongo.uri": "mongodb://server:a-password@10.0.0.1/?replicaSet=rs0",
 }
+RUBRICS = '{"speaking": {"total_score": [{"name": "Fluency", "maximum": 75, "step": 0.5}]}}'
 OTHERS: dict[str, tuple[str, object]] = {
+    "reviews.second_mark_percent": ("12.5", 12.5),
+    "reviews.second_mark_threshold": ("2.5", 2.5),
+    "reviews.rubrics": (RUBRICS, RubricSettings.model_validate_json(RUBRICS)),
     "server.host": ("0.0.0.0", "0.0.0.0"),  # noqa: S104  # nothing is bound
     "server.port": ("9000", 9000),
     "server.processes": ("4", 4),

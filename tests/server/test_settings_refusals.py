@@ -35,6 +35,9 @@ BAD_VALUES = {
     "limits.min_bytes_per_second": ["-1"],
     "submissions.resubmission": ["replace"],
     "reviews.lease_seconds": ["0", "inf", "nan"],
+    "reviews.second_mark_percent": ["-1", "101", "nan"],
+    "reviews.second_mark_threshold": ["-0.25", "inf"],
+    "reviews.rubrics": ["[]", "none", '{"reading": {}}', '{"writing": {"total_score": []}}'],
     "status.ring_seconds": ["inf"],
     "cors.allowed_origins": [
         "https://a.uz",
@@ -98,6 +101,41 @@ def test_what_the_file_says_in_the_wrong_place_is_named(tmp_path: Path, text: st
     with pytest.raises(BadSettings) as refused:
         load_settings(written(tmp_path, text))
     assert str(refused.value).startswith(path)
+
+
+@pytest.mark.parametrize(
+    ("rubric", "named"),
+    [
+        (
+            "speaking: {total_score: [{name: All, maximum: 74}]}",
+            "speaking.total_score: the maxima add up to 74,",
+        ),
+        (
+            "writing: {task1_score: [{name: A, maximum: 12}, {name: B, maximum: 12}]}",
+            "writing.task1_score: the maxima add up to 24, not to 24.75",
+        ),
+        (
+            "speaking: {total_score: [{name: A, maximum: 37.5}, {name: A, maximum: 37.5}]}",
+            "speaking.total_score: a criterion is named twice",
+        ),
+        ("speaking: {total_score: [{name: A.b, maximum: 75}]}", "speaking.total_score.0.name: "),
+        ("speaking: {total_score: [{name: $A, maximum: 75}]}", "speaking.total_score.0.name: "),
+        ("speaking: {total_score: [{name: '', maximum: 75}]}", "speaking.total_score.0.name: "),
+        ("speaking: {total_score: [{name: A, maximum: 75, step: 0}]}", "speaking.total_score.0.step: "),
+        ("speaking: {total_score: [{name: A, maximum: 75, step: 0.1}]}", "speaking.total_score.0.step: "),
+        ("speaking: {total_score: [{name: A, maximum: 75.1}]}", "speaking.total_score.0.maximum: "),
+        ("speaking: {total_score: [{name: A}]}", "speaking.total_score.0.maximum: "),
+        (
+            "speaking: {total_score: [{name: A, maximum: 75, weight: 1}]}",
+            "speaking.total_score.0.weight: there",
+        ),
+        ("speaking: {total_score: 75}", "speaking.total_score: "),
+    ],
+)
+def test_a_rubric_that_makes_no_score_is_named(tmp_path: Path, rubric: str, named: str) -> None:
+    with pytest.raises(BadSettings) as refused:
+        load_settings(written(tmp_path, f"reviews: {{rubrics: {{{rubric}}}}}"))
+    assert str(refused.value).startswith(f"reviews.rubrics.{named}")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from tornado.ioloop import IOLoop
 from server.embedded_mongod import EmbeddedMongod
 from storage.database import Database
 from storage.domain import clock
+from storage.domain.draft_grade import DraftChange
 from storage.domain.errors import Unavailable
 from storage.domain.submission import Action, Status, Submission, replaced
 from storage.indexes import SUBMISSIONS, ensure_indexes
@@ -93,13 +94,14 @@ async def test_a_claim_followed_at_once_by_a_grade_is_still_told_as_pending(
 
 
 @pytest.mark.gen_test
-async def test_a_renewed_claim_is_not_told(
+async def test_a_renewed_claim_and_a_draft_are_not_told(
     database: Database, store: SubmissionStore, desk: ReviewDesk
 ) -> None:
     async with followed(database) as (_, heard):
         await store.insert(pending(1))
         for _ in range(4):
             await desk.claim(REVIEW, REVIEWER)
+            await desk.save_draft(REVIEW, 1, DraftChange(SCORE), REVIEWER)
         await desk.release(REVIEW, REVIEWER)
         changes = await heard.until(3)
     assert [change.action for change in changes] == [Action.SUBMIT, Action.CLAIM, Action.RELEASE]

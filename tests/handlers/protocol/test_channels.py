@@ -75,7 +75,7 @@ def test_a_users_channel_is_no_queue() -> None:
 
 
 def test_every_action_is_an_event_but_a_renewed_claim_and_a_201_given_again() -> None:
-    assert set(EVENT_TYPES) == set(Action) - {Action.RENEW, Action.ACKNOWLEDGE}
+    assert set(EVENT_TYPES) == set(Action) - {Action.RENEW, Action.ACKNOWLEDGE, Action.DRAFT}
     assert set(EVENT_TYPES.values()) == {
         "submission.created",
         "submission.claimed",
@@ -87,4 +87,4 @@ def test_every_action_is_an_event_but_a_renewed_claim_and_a_201_given_again() ->
 
 @pytest.mark.parametrize("action", list(EVENT_TYPES))
 def test_a_student_hears_everything_but_claims(action: Action) -> None:
-    assert student_hears(action) is (action not in {Action.CLAIM, Action.RELEASE, Action.EXPIRE})
+    assert student_hears(action) is (action not in {Action.CLAIM, Action.RELEASE, Action.EXPIRE, Action.MARK})

@@ -81,6 +81,8 @@ def test_a_pending_writing_submission_as_its_student_sees_it() -> None:
         ],
         "score": None,
         "feedback": None,
+        "criteria": None,
+        "comments": [],
         "reviewer": None,
     }
 
@@ -135,6 +137,7 @@ def test_a_reviewer_sees_what_the_student_sees_and_whose_it_is_and_who_holds_it(
     assert SHOWN.for_reviewer(held) == SHOWN.for_student(held) | {
         "student": {"id": "42", "name": "Aziza"},
         "claim": {"reviewer": {"id": "7", "name": "Admin User"}, "expires_at": "2025-10-08T13:45:45.123Z"},
+        "awaits_decision": False,
     }
 
 
@@ -148,7 +151,15 @@ def test_the_detail_adds_all_that_ever_happened() -> None:
     submission = reopened(CHECKED_WRITING, ADMIN, CHECKED + timedelta(minutes=1))
     detail = SHOWN.in_detail(submission)
     history = detail.pop("history")
-    assert detail == SHOWN.for_reviewer(submission)
+    assert detail == SHOWN.for_reviewer(submission) | {"rubric": None, "draft": None, "marks": []}
+    grade = {
+        "score": {"task1_score": 20.5, "task2_score": 45.0, "total_score": 65.5, "max_score": 75},
+        "feedback": {"task1_comment": "Good structure.", "task2_comment": "Excellent essay."},
+        "criteria": None,
+        "comments": [],
+        "reviewer": {"id": "7", "name": "Admin User"},
+        "reviewed_at": "2025-10-08T15:30:45.123Z",
+    }
     assert history == [
         {
             "action": "submitted",
@@ -157,6 +168,8 @@ def test_the_detail_adds_all_that_ever_happened() -> None:
             "revision": 1,
             "score": None,
             "feedback": None,
+            "before": None,
+            "after": None,
         },
         {
             "action": "checked",
@@ -165,6 +178,8 @@ def test_the_detail_adds_all_that_ever_happened() -> None:
             "revision": 2,
             "score": {"task1_score": 20.5, "task2_score": 45.0, "total_score": 65.5, "max_score": 75},
             "feedback": {"task1_comment": "Good structure.", "task2_comment": "Excellent essay."},
+            "before": None,
+            "after": grade,
         },
         {
             "action": "reopened",
@@ -173,6 +188,8 @@ def test_the_detail_adds_all_that_ever_happened() -> None:
             "revision": 3,
             "score": None,
             "feedback": None,
+            "before": grade,
+            "after": None,
         },
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -10,12 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from storage.domain.draft_grade import DraftGrade
 from storage.domain.errors import (
     AlreadyChecked,
+    AlreadyMarked,
     AlreadySubmitted,
+    AwaitsDecision,
     ClaimedByAnother,
     Conflict,
     NotChecked,
+    NotClaimed,
     StaleRevision,
 )
 from storage.domain.grading import Grade
@@ -24,10 +29,15 @@ from storage.domain.submission import (
     ALLOWED,
     Action,
     HistoryEntry,
+    Needs,
     Status,
     Submission,
+    agreed,
     checked,
     claimed,
+    drafted,
+    marked,
+    marking_refusal,
     refusal,
     released,
     reopened,
@@ -215,3 +225,63 @@ def _after(before: Submission, action: Action, grade: Grade) -> Submission:
             return checked(before, grade)
         case _:
             return reopened(before, ADMIN, grade.checked_at)
+
+
+MARKED = marked(claimed(WRITING, REVIEWER, LATER), WRITING_GRADE)
+DISAGREED = marked(MARKED, replace(WRITING_GRADE, reviewer=COLLEAGUE))
+
+
+def test_a_mark_is_in_the_history_and_nowhere_a_student_looks() -> None:
+    entry = HistoryEntry(Action.MARK, CHECKED, REVIEWER, 1, WRITING_GRADE)
+    assert replace(WRITING, marks=(WRITING_GRADE,), history=(*WRITING.history, entry)) == MARKED
+    assert MARKED.marking == (entry,)
+    assert [each.needs for each in (WRITING, MARKED, DISAGREED)] == list(Needs)
+
+
+@pytest.mark.parametrize("action", [Action.CLAIM, Action.DRAFT, Action.MARK, Action.CHECK])
+def test_the_second_mark_is_for_another_reviewer(action: Action) -> None:
+    assert type(marking_refusal(MARKED, action, REVIEWER, decides=True)) is AlreadyMarked
+    assert marking_refusal(MARKED, action, COLLEAGUE, decides=False) is None
+    assert marking_refusal(WRITING, action, REVIEWER, decides=False) is None
+
+
+@pytest.mark.parametrize("action", [Action.CLAIM, Action.DRAFT, Action.MARK, Action.CHECK])
+@pytest.mark.parametrize("decides", [True, False])
+def test_between_two_marks_only_a_grade_of_who_decides_chooses(action: Action, decides: bool) -> None:
+    refused = marking_refusal(DISAGREED, action, ADMIN, decides)
+    assert (refused is None) is (decides and action is Action.CHECK)
+    assert refused is None or type(refused) is AwaitsDecision
+
+
+@pytest.mark.parametrize("action", [Action.RELEASE, Action.EXPIRE, Action.REPLACE, Action.REOPEN])
+def test_marks_keep_nobody_from_anything_else(action: Action) -> None:
+    assert marking_refusal(DISAGREED, action, REVIEWER, decides=False) is None
+
+
+def test_a_result_ends_the_marking_and_keeps_its_marks_in_the_history() -> None:
+    second = replace(WRITING_GRADE, reviewer=COLLEAGUE)
+    result = agreed(MARKED, second, second)
+    assert (result.marks, result.marking, result.revision, result.was_checked) == ((), (), 2, True)
+    assert [entry.action for entry in result.history[1:]] == [Action.MARK, Action.MARK, Action.CHECK]
+    assert reopened(result, ADMIN, LATER).marking == ()
+
+
+def test_other_contents_end_the_marking() -> None:
+    assert replaced(MARKED, WRITING).marks == ()
+
+
+def test_a_draft_needs_a_claim_and_changes_nothing_else() -> None:
+    draft = DraftGrade(REVIEWER, 1, NOW)
+    held = claimed(WRITING, REVIEWER, LATER)
+    assert drafted(held, draft) == replace(held, draft=draft)
+    assert type(refusal(WRITING, Action.DRAFT, REVIEWER, NOW)) is NotClaimed
+    assert type(refusal(held, Action.DRAFT, COLLEAGUE, NOW)) is ClaimedByAnother
+    assert refusal(held, Action.DRAFT, REVIEWER, NOW) is None
+    assert type(refusal(held, Action.DRAFT, REVIEWER, LATER)) is NotClaimed
+
+
+@pytest.mark.parametrize(
+    "ended", [lambda each: checked(each, WRITING_GRADE), lambda each: replaced(each, WRITING)]
+)
+def test_a_grade_and_other_contents_end_the_draft(ended: Callable[[Submission], Submission]) -> None:
+    assert ended(drafted(WRITING, DraftGrade(REVIEWER, 1, NOW))).draft is None
