@@ -1,4 +1,4 @@
-"""What reviewers do: the queue, one submission, claims, grades, reopening (design section 3)."""
+"""What reviewers do with one submission: look at it, grade it, reopen it (design section 3)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from handlers.protocol.list_query import read_list_query
 from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import NotFound
 from storage.domain.people import ADMINS, REVIEWERS
@@ -22,19 +21,6 @@ class GradeBody(BaseModel):
     revision: Annotated[int, Field(strict=True, ge=1)]
     score: dict[str, Number]
     feedback: dict[str, Annotated[str, Field(strict=True)]] = {}
-
-
-class ManualReviewsHandler(SmallBodyHandler):
-    """GET /multilevel/manual-reviews/: the queue, oldest pending first, or checked ones, newest review first."""
-
-    access = REVIEWERS
-
-    async def get(self) -> None:
-        query = read_list_query(lambda name: self.get_query_argument(name, None))
-        submissions = self.services.submissions
-        page = await submissions.queue(query.status, query.section, query.after, query.limit)
-        counts = await submissions.counts(query.section)
-        self.write_json(self.representations.queue(page, counts))
 
 
 class ManualReviewHandler(SmallBodyHandler):
@@ -54,20 +40,6 @@ class ManualReviewHandler(SmallBodyHandler):
             int(manual_review_id), grade.revision, grade.score, grade.feedback, self.principal.person
         )
         self.write_json(self.representations.in_detail(submission))
-
-
-class ClaimHandler(SmallBodyHandler):
-    """POST: claim, or renew one's own claim. DELETE: release it."""
-
-    access = REVIEWERS
-
-    async def post(self, manual_review_id: str) -> None:
-        submission = await self.services.desk.claim(int(manual_review_id), self.principal.person)
-        self.write_json(self.representations.for_reviewer(submission))
-
-    async def delete(self, manual_review_id: str) -> None:
-        await self.services.desk.release(int(manual_review_id), self.principal.person)
-        self.set_status(204)
 
 
 class ReopenHandler(SmallBodyHandler):

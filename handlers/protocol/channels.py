@@ -14,6 +14,7 @@ EVENT_TYPES: dict[Action, str] = {
     Action.SUBMIT: "submission.created",
     Action.REPLACE: "submission.created",
     Action.CLAIM: "submission.claimed",
+    Action.TAKE_OVER: "submission.claimed",
     Action.RELEASE: "submission.released",
     Action.EXPIRE: "submission.released",
     Action.CHECK: "submission.checked",
@@ -21,7 +22,7 @@ EVENT_TYPES: dict[Action, str] = {
 }
 """What an action is called on the wire. A replacement is a creation under the same id, one revision on."""
 
-_REVIEWERS_ONLY = {Action.CLAIM, Action.RELEASE, Action.EXPIRE}
+_REVIEWERS_ONLY = {Action.CLAIM, Action.TAKE_OVER, Action.RELEASE, Action.EXPIRE}
 """A student never sees claims."""
 
 

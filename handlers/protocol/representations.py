@@ -27,7 +27,7 @@ from storage.domain.submission import (
 )
 
 Json = dict[str, Any]
-_BY_REVIEWERS = {Action.CHECK, Action.REOPEN}
+_BY_REVIEWERS = {Action.CHECK, Action.REOPEN, Action.TAKE_OVER}
 UPLOADED = "Speaking test muvaffaqiyatli yuklandi. Admin tomonidan tekshiriladi."
 
 
@@ -161,7 +161,8 @@ def _reviewer_name(reviewer: Person) -> str:
 
 
 def _history_entry(entry: HistoryEntry) -> Json:
-    return {
+    taken = {"taken_from": _reviewer(entry.taken_from)} if entry.taken_from else {}
+    return taken | {
         "action": entry.action,
         "at": iso(entry.at),
         "by": _reviewer(entry.by) if entry.action in _BY_REVIEWERS else _person(entry.by),
