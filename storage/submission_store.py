@@ -169,8 +169,8 @@ class SubmissionStore:
         return await self._page(queue_list(wanted), after, limit)
 
     async def claim_next(self, wanted: QueueFilter, claim: Claim, moment: datetime) -> Submission | None:
-        # In the order of an index, whoever finds the first one just taken goes on to the next. Sorted in memory,
-        # a submission taken meanwhile would be an end without result.
+        # MongoDB walks the index in its order, past what is held; whoever finds the first free one taken in the
+        # same moment goes on from there.
         waiting = queue_list(wanted)
         with available():
             document = await self._submissions.find_one_and_update(
