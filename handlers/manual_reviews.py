@@ -1,4 +1,4 @@
-"""What reviewers do: the queue, one submission, claims, grades, reopening (design section 3)."""
+"""What reviewers do with one submission: look at it, grade it, reopen it (design section 3)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from handlers.protocol.list_query import read_list_query
 from handlers.small_body import SmallBodyHandler
 from storage.domain.anchored_comments import AnchoredComment, Box
 from storage.domain.draft_grade import DraftChange
@@ -86,19 +85,6 @@ class DraftBody(BaseModel):
         return DraftChange(self.score, self.feedback, self.criteria, comments if named else None)
 
 
-class ManualReviewsHandler(SmallBodyHandler):
-    """GET /multilevel/manual-reviews/: the queue, oldest pending first, or checked ones, newest review first."""
-
-    access = REVIEWERS
-
-    async def get(self) -> None:
-        query = read_list_query(lambda name: self.get_query_argument(name, None))
-        submissions = self.services.submissions
-        page = await submissions.queue(query.status, query.section, query.after, query.limit)
-        counts = await submissions.counts(query.section)
-        self.write_json(self.representations.queue(page, counts))
-
-
 class ManualReviewHandler(SmallBodyHandler):
     """GET: one submission with media, claim and history. PUT: its grade. PATCH: a draft of it."""
 
@@ -127,20 +113,6 @@ class ManualReviewHandler(SmallBodyHandler):
             int(manual_review_id), draft.revision, draft.change, self.principal.person, draft.draft_revision
         )
         self.write_json(self.representations.draft_saved(submission, self.principal))
-
-
-class ClaimHandler(SmallBodyHandler):
-    """POST: claim, or renew one's own claim. DELETE: release it."""
-
-    access = REVIEWERS
-
-    async def post(self, manual_review_id: str) -> None:
-        submission = await self.services.desk.claim(int(manual_review_id), self.principal.person)
-        self.write_json(self.representations.for_reviewer(submission))
-
-    async def delete(self, manual_review_id: str) -> None:
-        await self.services.desk.release(int(manual_review_id), self.principal.person)
-        self.set_status(204)
 
 
 class ReopenHandler(SmallBodyHandler):

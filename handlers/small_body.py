@@ -31,6 +31,13 @@ class SmallBodyHandler(BodyHandler):
             raise TooLarge(f"The body is larger than {limit} bytes")
         self._body += chunk
 
+    def query_argument(self, name: str) -> str | None:
+        return self.get_query_argument(name, None)
+
+    def optional_json_body(self, model: type[Model]) -> Model:
+        """The body as `model`, which has its defaults where there is no body. Raises InvalidRequest."""
+        return self.json_body(model) if self._body else model()
+
     def json_body(self, model: type[Model]) -> Model:
         """The body as `model`; raises InvalidRequest naming each wrong field."""
         try:

@@ -11,8 +11,8 @@ import asyncio
 from handlers.protocol.channels import queue_section
 from handlers.protocol.representations import Json, Representations
 from storage.domain.errors import Unavailable
-from storage.domain.ports import Submissions
-from storage.domain.submission import Section, Status
+from storage.domain.ports import QueueFilter, Submissions
+from storage.domain.submission import Section
 
 _OWN_LATEST, _OLDEST_PENDING = 50, 200
 _AT_ONCE = 4
@@ -57,6 +57,6 @@ class StatusSnapshots:
         return represent.snapshot(page.submissions, offset)
 
     async def _queue(self, section: Section, offset: int, represent: Representations) -> Json:
-        page = await self._submissions.queue(Status.PENDING, section, None, _OLDEST_PENDING)
+        page = await self._submissions.queue(QueueFilter(section=section), None, _OLDEST_PENDING)
         counts = await self._submissions.counts(section)
         return represent.queue_snapshot(page.submissions, offset, counts)

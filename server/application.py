@@ -7,11 +7,13 @@ from typing import Any
 from tornado.routing import Rule
 
 from handlers.base import Application
+from handlers.claims import ClaimHandler
 from handlers.dev_token import DevTokenHandler
 from handlers.health import HealthHandler, MetricsHandler, ReadyHandler
-from handlers.manual_reviews import ClaimHandler, ManualReviewHandler, ManualReviewsHandler, ReopenHandler
+from handlers.manual_reviews import ManualReviewHandler, ReopenHandler
 from handlers.media import MediaHandler
 from handlers.receipts import ReceiptHandler
+from handlers.review_queue import ManualReviewsHandler, NextReviewHandler
 from handlers.small_body import NotFoundHandler
 from handlers.status_socket import MAX_INBOUND_BYTES, NoSocketHandler, StatusSocketHandler, WebSocketPath
 from handlers.test_results import TestResultHandler, TestResultsHandler
@@ -33,6 +35,7 @@ def build_application(built: Built) -> Application:
         (rf"/multilevel/test-result/{_ID}/?", TestResultHandler),
         (r"/multilevel/test-results/?", TestResultsHandler),
         (r"/multilevel/manual-reviews/?", ManualReviewsHandler),
+        (r"/multilevel/manual-reviews/next/?", NextReviewHandler),
         (rf"/multilevel/manual-reviews/{_ID}/?", ManualReviewHandler),
         (rf"/multilevel/manual-reviews/{_ID}/claim/?", ClaimHandler),
         (rf"/multilevel/manual-reviews/{_ID}/reopen/?", ReopenHandler),

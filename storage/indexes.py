@@ -57,6 +57,54 @@ SUBMISSION_INDEXES = [
     IndexModel(
         [("status", ASCENDING), ("grade.checked_at", DESCENDING), ("_id", DESCENDING)], name="checked"
     ),
+    # The same lists by exam, by who holds a claim, and by who checked. Partial: an upload adds a key to the first
+    # alone, and pending ones are few. Whichever section is asked for, see `storage/review_queue.py`.
+    IndexModel(
+        [
+            ("exam_id", ASCENDING),
+            ("section", ASCENDING),
+            ("submitted_at", ASCENDING),
+            ("_id", ASCENDING),
+        ],
+        partialFilterExpression={"status": "pending"},
+        name="queue_of_exam",
+    ),
+    IndexModel(
+        [("claim.reviewer.id", ASCENDING), ("submitted_at", ASCENDING), ("_id", ASCENDING)],
+        partialFilterExpression={"claim.expires_at": {"$exists": True}},
+        name="claimed_by",
+    ),
+    IndexModel(
+        [
+            ("exam_id", ASCENDING),
+            ("section", ASCENDING),
+            ("grade.checked_at", DESCENDING),
+            ("_id", DESCENDING),
+        ],
+        partialFilterExpression={"status": "checked"},
+        name="checked_of_exam",
+    ),
+    IndexModel(
+        [
+            ("grade.reviewer.id", ASCENDING),
+            ("section", ASCENDING),
+            ("grade.checked_at", DESCENDING),
+            ("_id", DESCENDING),
+        ],
+        partialFilterExpression={"status": "checked"},
+        name="checked_by",
+    ),
+    IndexModel(
+        [
+            ("grade.reviewer.id", ASCENDING),
+            ("exam_id", ASCENDING),
+            ("section", ASCENDING),
+            ("grade.checked_at", DESCENDING),
+            ("_id", DESCENDING),
+        ],
+        partialFilterExpression={"status": "checked"},
+        name="checked_by_of_exam",
+    ),
 ]
 
 

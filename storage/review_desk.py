@@ -14,10 +14,11 @@ from storage.domain.draft_grade import DraftChange, changed_draft, own_draft
 from storage.domain.errors import Conflict, NotFound, StaleDraft
 from storage.domain.grading import GivenGrade, Gradable, Grade, read_grade
 from storage.domain.people import Person
-from storage.domain.ports import Submissions
+from storage.domain.ports import QueueFilter, Submissions
 from storage.domain.rubrics import Rubric, Rubrics
 from storage.domain.submission import (
     Action,
+    Claim,
     Needs,
     Submission,
     agreed,
@@ -29,6 +30,7 @@ from storage.domain.submission import (
     refusal,
     released,
     reopened,
+    taken_over,
 )
 
 log = structlog.get_logger(__name__)
@@ -87,6 +89,23 @@ class ReviewDesk:
             return Step(Action.RENEW if mine else Action.CLAIM, after)
 
         return await self._change(manual_review_id, reviewer, decide)
+
+    async def claim_next(self, wanted: QueueFilter, reviewer: Person) -> Submission | None:
+        """Hold the oldest pending submission that nobody holds, the reviewer included; None if there is none."""
+        moment = self._clock()
+        return await self._submissions.claim_next(wanted, Claim(reviewer, moment + self._lease), moment)
+
+    async def take_over(self, manual_review_id: int, admin: Person) -> Submission:
+        """Hold the submission whoever holds it now. What nobody else holds is claimed as ever."""
+
+        def decide(before: Submission, moment: datetime) -> Step:
+            held, expires_at = before.claim_at(moment), moment + self._lease
+            if held is None or held.reviewer.id == admin.id:
+                action = Action.CLAIM if held is None else Action.RENEW
+                return Step(action, claimed(before, admin, expires_at))
+            return Step(Action.TAKE_OVER, taken_over(before, admin, moment, expires_at))
+
+        return await self._change(manual_review_id, admin, decide)
 
     async def release(self, manual_review_id: int, reviewer: Person) -> None:
         """Give the claim up; without one there is nothing to do."""

@@ -1,4 +1,4 @@
-"""Submissions as MongoDB documents. Field names appear here and in `indexes.py` only.
+"""Submissions as MongoDB documents. Field names appear here, in `review_queue.py` and in `indexes.py` only.
 
 A document is the submission's own shape plus three fields of the store: `_id` (the submission's id),
 `identity` (what must be unique for one student) and `last_action` (which event the change stream reports).
@@ -14,14 +14,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError
+from storage.database import ASCENDING, DESCENDING, Database, DuplicateKeyError, ReturnDocument
 from storage.database import unavailable_while_down as available
 from storage.domain.people import Person
-from storage.domain.ports import Duplicate, FreshIds, Page, Position, SubmissionFiles
+from storage.domain.ports import Duplicate, FreshIds, Page, Position, QueueFilter, SubmissionFiles
 from storage.domain.submission import (
     ALLOWED,
     MAX_RECEIPTS,
     Action,
+    Claim,
     Receipt,
     Section,
     Status,
@@ -30,6 +31,7 @@ from storage.domain.submission import (
 )
 from storage.group_commit import GroupCommit
 from storage.indexes import SUBMISSIONS
+from storage.review_queue import SortedList, held_by_nobody, queue_list
 from storage.sequences import Sequences
 
 Document = dict[str, Any]
@@ -39,10 +41,7 @@ _STORED_FILES = TypeAdapter(tuple[StoredFile, ...])
 _PAGE = 100
 """Submissions read at once when all are gone through: some hundred files."""
 _ENDS_DRAFT = {Action.MARK, Action.CHECK, Action.REOPEN, Action.REPLACE}
-_LOOKS_AT_MARKS = {Action.CLAIM, Action.MARK, Action.CHECK}
-_OLDEST_SUBMITTED = [("submitted_at", ASCENDING), ("_id", ASCENDING)]
-_NEWEST_SUBMITTED = [("submitted_at", DESCENDING), ("_id", DESCENDING)]
-_NEWEST_CHECKED = [("grade.checked_at", DESCENDING), ("_id", DESCENDING)]
+_LOOKS_AT_MARKS = {Action.CLAIM, Action.TAKE_OVER, Action.MARK, Action.CHECK}
 
 
 def submission_from(document: Mapping[str, Any]) -> Submission:
@@ -90,11 +89,13 @@ class SubmissionStore:
             "_id": before.id,
             "status": ALLOWED[action],
             "revision": before.revision,
-            **_claim_guard(action, actor, moment),
+            **_claim_guard(action, actor, moment, before),
             **_receipts_guard(action, before),
             **_draft_guard(action, before),
             **_marks_guard(action, before),
         }
+        if "history" in changes:  # a claim taken over leaves an entry and no revision: none is overwritten
+            guard["history"] = {"$size": len(before.history)}
         try:
             with available():
                 result = await self._submissions.update_one(
@@ -173,14 +174,25 @@ class SubmissionStore:
             wanted = {"_id": {"$gt": documents[-1]["_id"]}}
 
     async def of_student(self, student_id: str, after: Position | None, limit: int) -> Page:
-        return await self._page({"student.id": student_id}, _NEWEST_SUBMITTED, after, limit)
+        own = SortedList({"student.id": student_id}, "submitted_at", DESCENDING, "of_student")
+        return await self._page(own, after, limit)
 
-    async def queue(
-        self, status: Status, section: Section | None, after: Position | None, limit: int
-    ) -> Page:
-        order = _OLDEST_SUBMITTED if status is Status.PENDING else _NEWEST_CHECKED
-        wanted: Document = {"status": status} | ({"section": section} if section else {})
-        return await self._page(wanted, order, after, limit)
+    async def queue(self, wanted: QueueFilter, after: Position | None, limit: int) -> Page:
+        return await self._page(queue_list(wanted), after, limit)
+
+    async def claim_next(self, wanted: QueueFilter, claim: Claim, moment: datetime) -> Submission | None:
+        # MongoDB walks the index in its order, past what is held; whoever finds the first free one taken in the
+        # same moment goes on from there.
+        waiting = queue_list(wanted)
+        with available():
+            document = await self._submissions.find_one_and_update(
+                waiting.wanted | held_by_nobody(moment),
+                {"$set": {"claim": asdict(claim), "last_action": Action.CLAIM}},
+                sort=waiting.order,
+                hint=waiting.index,
+                return_document=ReturnDocument.AFTER,
+            )
+        return submission_from(document) if document else None
 
     async def counts(self, section: Section | None) -> dict[Status, int]:
         wanted: Document = {"section": section} if section else {}
@@ -195,27 +207,13 @@ class SubmissionStore:
             document = await self._submissions.find_one(wanted)
         return submission_from(document) if document else None
 
-    async def _page(
-        self, wanted: Document, order: list[tuple[str, int]], after: Position | None, limit: int
-    ) -> Page:
-        """Rows after a position, by sort key and id, so that the list stays right while it moves."""
-        (key, direction), _ = order
-        if after is not None:
-            beyond = "$gt" if direction == ASCENDING else "$lt"
-            wanted = wanted | {
-                "$or": [
-                    {key: {beyond: after.moment}},
-                    {key: after.moment, "_id": {beyond: after.id}},
-                ]
-            }
+    async def _page(self, rows: SortedList, after: Position | None, limit: int) -> Page:
+        found = self._submissions.find(rows.after(after)).sort(rows.order).hint(rows.index)
         with available():
-            documents = await self._submissions.find(wanted).sort(order).limit(limit + 1).to_list(limit + 1)
-        rows = tuple(submission_from(document) for document in documents[:limit])
-        if len(documents) <= limit:
-            return Page(rows, None)
-        last = rows[-1]
-        moment = last.grade.checked_at if order is _NEWEST_CHECKED and last.grade else last.submitted_at
-        return Page(rows, Position(moment, last.id))
+            documents = await found.limit(limit + 1).to_list(limit + 1)
+        shown = documents[:limit]
+        submissions = tuple(submission_from(document) for document in shown)
+        return Page(submissions, rows.position(shown[-1]) if len(documents) > limit else None)
 
 
 def _document(submission: Submission) -> Document:
@@ -274,7 +272,7 @@ def _marks_guard(action: Action, before: Submission) -> Document:
     return {f"marks.{len(before.marks)}": {"$exists": False}}
 
 
-def _claim_guard(action: Action, actor: Person, moment: datetime) -> Document:
+def _claim_guard(action: Action, actor: Person, moment: datetime, before: Submission) -> Document:
     mine = {"claim.reviewer.id": actor.id, "claim.expires_at": {"$gt": moment}}
     free = {"$or": [{"claim": None}, {"claim.expires_at": {"$lte": moment}}]}
     match action:
@@ -282,6 +280,9 @@ def _claim_guard(action: Action, actor: Person, moment: datetime) -> Document:
             return free
         case Action.RENEW | Action.RELEASE | Action.DRAFT:
             return mine
+        case Action.TAKE_OVER:  # from whom the history says
+            holder = before.claim.reviewer.id if before.claim else None
+            return {"claim.reviewer.id": holder, "claim.expires_at": {"$gt": moment}}
         case Action.EXPIRE:
             return {"claim.expires_at": {"$lte": moment}}
         case Action.CHECK | Action.MARK:

@@ -14,6 +14,7 @@ EVENT_TYPES: dict[Action, str] = {
     Action.SUBMIT: "submission.created",
     Action.REPLACE: "submission.created",
     Action.CLAIM: "submission.claimed",
+    Action.TAKE_OVER: "submission.claimed",
     Action.RELEASE: "submission.released",
     Action.EXPIRE: "submission.released",
     Action.MARK: "submission.released",
@@ -22,7 +23,7 @@ EVENT_TYPES: dict[Action, str] = {
 }
 """What an action is called on the wire. A replacement is a creation under the same id, one revision on."""
 
-_REVIEWERS_ONLY = {Action.CLAIM, Action.RELEASE, Action.EXPIRE, Action.MARK}
+_REVIEWERS_ONLY = {Action.CLAIM, Action.TAKE_OVER, Action.RELEASE, Action.EXPIRE, Action.MARK}
 """A student never sees claims, nor that there is more than one mark."""
 
 

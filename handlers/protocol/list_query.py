@@ -12,11 +12,14 @@ from enum import StrEnum
 from typing import TypeVar
 
 from storage.domain.errors import InvalidRequest
-from storage.domain.ports import Position
+from storage.domain.ports import Holder, Position, QueueFilter
 from storage.domain.submission import Section, Status
 
 MAX_LIMIT, DEFAULT_LIMIT = 200, 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_ID = (1 << 53) - 1
+"""As in the upload forms: what a JavaScript number holds exactly."""
+_ME = "me"
 _POSITION = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
 Choice = TypeVar("Choice", bound=StrEnum)
 Argument = Callable[[str], str | None]
@@ -39,6 +42,36 @@ def read_list_query(argument: Argument) -> ListQuery:
         after=read_cursor(argument("cursor")),
         limit=_limit(argument("limit")),
     )
+
+
+def read_queue_filter(argument: Argument, user_id: str, now: datetime) -> QueueFilter:
+    """Which submissions of the queue `user_id` asks for at `now`. Raises InvalidRequest naming the first argument
+    that is wrong, or has no meaning for the status asked for."""
+    wanted = QueueFilter(
+        status=_choice(argument, "status", Status) or Status.PENDING,
+        section=_choice(argument, "section_type", Section),
+        exam_id=_id(argument, "exam_id"),
+        waiting_since=_moment(argument, "waiting_since"),
+        claimed_by=Holder(user_id, now) if _is_me(argument, "claimed_by") else None,
+        checked_by=user_id if _is_me(argument, "checked_by") else None,
+    )
+    for name, status in _OF_STATUS.items():
+        if argument(name) and status is not wanted.status:
+            raise _wrong(name, f"This filter needs status={status}.")
+    return wanted
+
+
+def read_next_filter(argument: Argument) -> QueueFilter:
+    """Among which submissions the next one is to be found. Raises InvalidRequest like `read_queue_filter`."""
+    return QueueFilter(section=_choice(argument, "section_type", Section), exam_id=_id(argument, "exam_id"))
+
+
+_OF_STATUS = {
+    "waiting_since": Status.PENDING,
+    "claimed_by": Status.PENDING,
+    "checked_by": Status.CHECKED,
+}
+"""Checked submissions neither wait nor are they claimed."""
 
 
 def write_cursor(position: Position | None) -> str | None:
@@ -70,6 +103,38 @@ def _choice(argument: Argument, name: str, choices: type[Choice]) -> Choice | No
         return choices(given)
     except ValueError:
         raise _wrong(name, f"Choose one of: {', '.join(choices)}.") from None
+
+
+def _id(argument: Argument, name: str) -> int | None:
+    given = argument(name)
+    if not given:
+        return None
+    if given.isascii() and given.isdigit() and len(given) < 20 and 0 < int(given) <= MAX_ID:
+        return int(given)
+    raise _wrong(name, "A valid integer is required.")
+
+
+def _moment(argument: Argument, name: str) -> datetime | None:
+    """A naive time would be guessed at, and an unescaped `+` arrives as a space."""
+    given = argument(name)
+    if not given:
+        return None
+    try:
+        moment = datetime.fromisoformat(given)
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise _wrong(
+        name, "Give an ISO 8601 time with Z or an offset (its + as %2B), such as 2025-10-08T12:30:45Z."
+    )
+
+
+def _is_me(argument: Argument, name: str) -> bool:
+    given = argument(name)
+    if given and given != _ME:
+        raise _wrong(name, f"Choose one of: {_ME}.")
+    return bool(given)
 
 
 def _limit(given: str | None) -> int:

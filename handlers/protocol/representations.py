@@ -31,7 +31,7 @@ from storage.domain.submission import (
 )
 
 Json = dict[str, Any]
-_BY_REVIEWERS = {Action.MARK, Action.CHECK, Action.REOPEN}
+_BY_REVIEWERS = {Action.MARK, Action.CHECK, Action.REOPEN, Action.TAKE_OVER}
 UPLOADED = "Speaking test muvaffaqiyatli yuklandi. Admin tomonidan tekshiriladi."
 
 
@@ -253,7 +253,8 @@ def _history(entries: Iterable[HistoryEntry]) -> list[Json]:
 
 
 def _history_entry(entry: HistoryEntry) -> Json:
-    return {
+    taken = {"taken_from": _reviewer(entry.taken_from)} if entry.taken_from else {}
+    return taken | {
         "action": entry.action,
         "at": iso(entry.at),
         "by": _reviewer(entry.by) if entry.action in _BY_REVIEWERS else _person(entry.by),

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from storage.domain.people import Person
-from storage.domain.submission import Action, Receipt, Section, Status, StoredFile, Submission
+from storage.domain.submission import Action, Claim, Receipt, Section, Status, StoredFile, Submission
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,30 @@ class Page:
 
     submissions: tuple[Submission, ...]
     next: Position | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The reviewer with this user id, as far as their claims are in force at `moment`."""
+
+    id: str
+    moment: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFilter:
+    """Which submissions of the queue are meant: those to which all that is not None applies.
+
+    `waiting_since`: submitted at that moment or before. `waiting_since` and `claimed_by` are for pending ones,
+    `checked_by`, a user id, is for checked ones.
+    """
+
+    status: Status = Status.PENDING
+    section: Section | None = None
+    exam_id: int | None = None
+    waiting_since: datetime | None = None
+    claimed_by: Holder | None = None
+    checked_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +124,11 @@ class Submissions(Protocol):
     async def of_student(self, student_id: str, after: Position | None, limit: int) -> Page:
         """A student's own, newest first."""
 
-    async def queue(
-        self, status: Status, section: Section | None, after: Position | None, limit: int
-    ) -> Page:
+    async def queue(self, wanted: QueueFilter, after: Position | None, limit: int) -> Page:
         """Pending ones oldest first, checked ones newest review first."""
+
+    async def claim_next(self, wanted: QueueFilter, claim: Claim, moment: datetime) -> Submission | None:
+        """Give `claim` to the oldest of the pending ones that nobody holds at `moment`, and return it; None if
+        there is none. One guarded update: of any number who ask at once each gets another one."""
 
     async def counts(self, section: Section | None) -> dict[Status, int]: ...

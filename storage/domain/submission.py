@@ -45,6 +45,8 @@ class Action(StrEnum):
     REPLACE = "replaced"
     CLAIM = "claimed"
     RENEW = "renewed"
+    TAKE_OVER = "taken_over"
+    """An admin claims what another reviewer holds."""
     RELEASE = "released"
     EXPIRE = "expired"
     """Nobody did it: a claim's lease ran out."""
@@ -62,6 +64,7 @@ ALLOWED: dict[Action, Status] = {
     Action.REPLACE: Status.PENDING,
     Action.CLAIM: Status.PENDING,
     Action.RENEW: Status.PENDING,
+    Action.TAKE_OVER: Status.PENDING,
     Action.RELEASE: Status.PENDING,
     Action.EXPIRE: Status.PENDING,
     Action.DRAFT: Status.PENDING,
@@ -71,10 +74,11 @@ ALLOWED: dict[Action, Status] = {
 }
 """The status an action needs."""
 
-_BY_UNMARKED = {Action.CLAIM, Action.RENEW, Action.DRAFT, Action.MARK, Action.CHECK}
+_BY_UNMARKED = {Action.CLAIM, Action.TAKE_OVER, Action.RENEW, Action.DRAFT, Action.MARK, Action.CHECK}
 """What is not for those who gave the first of two marks."""
 
 _HANDING_IN = {Action.SUBMIT, Action.REPLACE}
+_DESPITE_A_CLAIM = {Action.REPLACE, Action.TAKE_OVER}
 
 _WRONG_STATUS: dict[Action, type[Conflict]] = {
     Action.REPLACE: AlreadySubmitted,
@@ -122,13 +126,15 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """Who did what when, which revision came of it, and the grade then given, if one was."""
+    """Who did what when, which revision came of it, and the grade then given, if one was. `taken_from` held the
+    claim that was taken over."""
 
     action: Action
     at: datetime
     by: Person
     revision: int
     grade: Grade | None = None
+    taken_from: Person | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,15 +245,15 @@ def refusal(
     """Why `actor` cannot do `action` at `moment`, or None if nothing stands against it.
 
     A `revision` is what the actor believes the present one to be (design promise 5). A reviewer's claim keeps
-    other reviewers from claiming, renewing, releasing and checking, never the student from replacing. A draft
-    needs a claim.
+    other reviewers from claiming, renewing, releasing and checking, never the student from replacing, nor an admin
+    from taking over (which is for admins, whoever asks here). A draft needs a claim.
     """
     if submission.status is not ALLOWED[action]:
         return _WRONG_STATUS.get(action, AlreadyChecked)(submission)
     if revision is not None and revision != submission.revision:
         return StaleRevision(submission)
     claim = submission.claim_at(moment)
-    if claim is not None and claim.reviewer.id != actor.id and action is not Action.REPLACE:
+    if claim is not None and claim.reviewer.id != actor.id and action not in _DESPITE_A_CLAIM:
         return ClaimedByAnother(submission)
     if claim is None and action is Action.DRAFT:
         return NotClaimed(submission)
@@ -267,6 +273,13 @@ def marking_refusal(submission: Submission, action: Action, actor: Person, decid
 def claimed(before: Submission, reviewer: Person, expires_at: datetime) -> Submission:
     """The claim is `reviewer`'s until `expires_at`. Claims do not change the revision."""
     return replace(before, claim=Claim(reviewer, expires_at))
+
+
+def taken_over(before: Submission, by: Person, at: datetime, expires_at: datetime) -> Submission:
+    """The claim is `by`'s, whoever held it; the history says from whom it was taken. No revision comes of it."""
+    holder = before.claim.reviewer if before.claim is not None else None
+    entry = HistoryEntry(Action.TAKE_OVER, at, by, before.revision, taken_from=holder)
+    return replace(claimed(before, by, expires_at), history=(*before.history, entry))
 
 
 def released(before: Submission) -> Submission:

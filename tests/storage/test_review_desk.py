@@ -17,7 +17,9 @@ from storage.domain.errors import (
     StaleRevision,
 )
 from storage.domain.grading import Grade
-from storage.domain.submission import Action, Claim, Section, Status, Submission
+from storage.domain.people import Person
+from storage.domain.ports import QueueFilter
+from storage.domain.submission import Action, Claim, HistoryEntry, Section, Status, Submission
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore
 from tests.storage.submissions import pending
@@ -268,3 +270,71 @@ async def test_an_unknown_review_is_not_found(desk: ReviewDesk) -> None:
     for attempt in attempts:
         with pytest.raises(NotFound):
             await attempt()
+
+
+@pytest.mark.gen_test
+async def test_an_admin_takes_a_claim_over_and_the_history_says_from_whom(
+    desk: ReviewDesk, store: SubmissionStore, watch: Watch
+) -> None:
+    await store.insert(pending(1))
+    await desk.claim(REVIEW, REVIEWER)
+    moment = watch.advance(LEASE / 3)
+    taken = await desk.take_over(REVIEW, ADMIN)
+    assert (taken.claim, taken.revision) == (Claim(ADMIN, moment + LEASE), 1)
+    entry = HistoryEntry(Action.TAKE_OVER, moment, ADMIN, 1, taken_from=REVIEWER)
+    assert taken.history == (*pending(1).history, entry)
+    assert await found(store) == taken
+    for attempt in (
+        lambda: desk.check(REVIEW, 1, SCORE, FEEDBACK, REVIEWER),
+        lambda: desk.claim(REVIEW, REVIEWER),
+        lambda: desk.release(REVIEW, REVIEWER),
+    ):
+        with pytest.raises(ClaimedByAnother) as refused:
+            await attempt()
+        assert refused.value.current == taken
+    checked = await desk.check(REVIEW, 1, SCORE, FEEDBACK, ADMIN)
+    assert [each.action for each in checked.history] == [Action.SUBMIT, Action.TAKE_OVER, Action.CHECK]
+
+
+@pytest.mark.parametrize("holder", [None, ADMIN, REVIEWER])
+@pytest.mark.gen_test
+async def test_taking_over_what_nobody_else_holds_is_a_plain_claim(
+    desk: ReviewDesk, store: SubmissionStore, watch: Watch, holder: Person | None
+) -> None:
+    await store.insert(pending(1))
+    if holder is not None:
+        await desk.claim(REVIEW, holder)
+    moment = watch.advance(LEASE if holder is REVIEWER else LEASE / 2)
+    taken = await desk.take_over(REVIEW, ADMIN)
+    assert taken == replace(pending(1), claim=Claim(ADMIN, moment + LEASE))
+    assert await found(store) == taken
+
+
+@pytest.mark.gen_test
+async def test_a_checked_submission_is_not_taken_over(desk: ReviewDesk, store: SubmissionStore) -> None:
+    await store.insert(pending(1))
+    await desk.check(REVIEW, 1, SCORE, FEEDBACK, REVIEWER)
+    with pytest.raises(AlreadyChecked):
+        await desk.take_over(REVIEW, ADMIN)
+
+
+@pytest.mark.gen_test
+async def test_the_next_one_passes_over_what_is_held_until_its_lease_runs_out(
+    desk: ReviewDesk, store: SubmissionStore, watch: Watch
+) -> None:
+    for number in (1, 2, 3):
+        await store.insert(pending(number, submitted_at=NOW + timedelta(seconds=number)))
+    await desk.claim(REVIEW, COLLEAGUE)
+    own = await desk.claim_next(QueueFilter(), REVIEWER)
+    assert own is not None
+    assert (own.id, own.claim) == (2, Claim(REVIEWER, NOW + LEASE))
+    watch.advance(LEASE - timedelta(milliseconds=1))
+    last = await desk.claim_next(QueueFilter(), REVIEWER)
+    assert last is not None
+    assert last.id == 3
+    assert await desk.claim_next(QueueFilter(), REVIEWER) is None
+    watch.advance(timedelta(milliseconds=1))
+    again = await desk.claim_next(QueueFilter(), REVIEWER)
+    assert again is not None
+    assert again.id == 1
+    assert await found(store) == again

@@ -11,7 +11,7 @@ import pytest
 from storage.domain import clock
 from storage.domain.errors import AlreadyChecked, ClaimedByAnother, NotChecked
 from storage.domain.people import Person
-from storage.domain.submission import Action, Status, Submission, checked, replaced
+from storage.domain.submission import Action, Status, Submission, checked, replaced, taken_over
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore
 from tests.storage.submissions import grade_of, pending
@@ -181,3 +181,61 @@ async def test_nothing_is_written_by_a_grade_that_comes_after_anothers_claim(
     after = checked(before, grade_of(before.section, moment))
     assert not await store.save(before, after, Action.CHECK, REVIEWER, moment)
     assert await found(store) == held
+
+
+@pytest.mark.parametrize("round_number", range(10))
+@pytest.mark.gen_test
+async def test_a_take_over_against_a_grade_has_one_winner(
+    desk: ReviewDesk, store: SubmissionStore, round_number: int
+) -> None:
+    await store.insert(pending(1))
+    await desk.claim(REVIEW, REVIEWER)
+    grade, taken = await asyncio.gather(
+        desk.check(REVIEW, 1, SCORE, {}, REVIEWER), desk.take_over(REVIEW, ADMIN), return_exceptions=True
+    )
+    now = await found(store)
+    if isinstance(grade, Submission):
+        assert now == grade
+        assert isinstance(taken, AlreadyChecked)
+    else:
+        assert isinstance(grade, ClaimedByAnother)
+        assert now == taken
+    assert isinstance(grade, Submission) != isinstance(taken, Submission)
+
+
+@pytest.mark.gen_test
+async def test_every_take_over_stays_in_the_history_whoever_is_in_between(
+    desk: ReviewDesk, store: SubmissionStore
+) -> None:
+    """A grade and a take-over decided on a document from before another take-over change nothing."""
+    await store.insert(pending(1))
+    before = await desk.claim(REVIEW, REVIEWER)
+    await desk.take_over(REVIEW, ADMIN)
+    await desk.release(REVIEW, ADMIN)
+    now = await desk.claim(REVIEW, REVIEWER)
+    moment = clock.now()
+    stale = [
+        (Action.TAKE_OVER, COLLEAGUE, taken_over(before, COLLEAGUE, moment, moment)),
+        (Action.CHECK, REVIEWER, checked(before, grade_of(before.section, moment))),
+        (Action.REPLACE, before.student, replaced(before, pending(2))),
+    ]
+    for action, actor, after in stale:
+        assert not await store.save(before, after, action, actor, moment)
+    assert await found(store) == now
+    graded = await desk.check(REVIEW, 1, SCORE, {}, REVIEWER)
+    assert [entry.action for entry in graded.history] == [Action.SUBMIT, Action.TAKE_OVER, Action.CHECK]
+
+
+@pytest.mark.gen_test
+async def test_a_take_over_names_whoever_held_it_at_that_moment(
+    desk: ReviewDesk, store: SubmissionStore
+) -> None:
+    await store.insert(pending(1))
+    before = await desk.claim(REVIEW, REVIEWER)
+    await desk.release(REVIEW, REVIEWER)
+    await desk.claim(REVIEW, COLLEAGUE)
+    moment = clock.now()
+    stale = taken_over(before, ADMIN, moment, moment)
+    assert not await store.save(before, stale, Action.TAKE_OVER, ADMIN, moment)
+    taken = await desk.take_over(REVIEW, ADMIN)
+    assert taken.history[-1].taken_from == COLLEAGUE

@@ -1,4 +1,5 @@
-"""Every query of the store as MongoDB really planned it: an index scan, and no sorting in memory."""
+"""Every query of the store as MongoDB really planned it: an index scan, and no sorting in memory. The lists of the
+queue are in `test_review_queue.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import pytest
 
 from storage.database import Database
 from storage.domain.ports import Position
-from storage.domain.submission import Section, Status
+from storage.domain.submission import Section
 from storage.indexes import SUBMISSIONS, ensure_indexes
 from storage.submission_store import SubmissionStore
 from tests.storage.submissions import graded, pending
@@ -20,22 +21,9 @@ LIMIT = 10
 MIDDLE = Position(SUBMITTED + timedelta(seconds=100), 100)
 Query = Callable[[SubmissionStore], Awaitable[object]]
 
-
-def queue_query(status: Status, section: Section | None, after: Position | None) -> Query:
-    return lambda store: store.queue(status, section, after, LIMIT)
-
-
 QUERIES: dict[str, Query] = {
     "a student's own": lambda store: store.of_student(STUDENT.id, None, LIMIT),
     "a student's own, from the middle": lambda store: store.of_student(STUDENT.id, MIDDLE, LIMIT),
-    **{
-        f"{status} of {section or 'both'}{', from the middle' if after else ''}": queue_query(
-            status, section, after
-        )
-        for status in Status
-        for section in (None, *Section)
-        for after in (None, MIDDLE)
-    },
     "what a key stands for": lambda store: store.find_by_key(STUDENT.id, "key-5"),
     "a result": lambda store: store.find(5),
     "a review": lambda store: store.find_review(10_005),

@@ -12,7 +12,7 @@ from pymongo import WriteConcern
 
 from storage.database import Database
 from storage.domain.people import Person
-from storage.domain.ports import Duplicate, Page, Position
+from storage.domain.ports import Duplicate, Page, Position, QueueFilter
 from storage.domain.submission import (
     MAX_RECEIPTS,
     Action,
@@ -203,7 +203,9 @@ async def test_lists_are_whole_and_in_order_whatever_the_page_size(
             assert await walk(lambda *at, who=student.id: store.of_student(who, *at), limit) == newest_first
         for status in Status:
             for section in (None, *Section):
-                found = await walk(lambda *at, of=(status, section): store.queue(*of, *at), limit)
+                found = await walk(
+                    lambda *at, of=(status, section): store.queue(QueueFilter(*of), *at), limit
+                )
                 assert found == in_queue(rows, status, section)
 
 
@@ -211,8 +213,8 @@ async def test_lists_are_whole_and_in_order_whatever_the_page_size(
 async def test_a_page_that_ends_with_the_list_has_no_next(store: SubmissionStore) -> None:
     for number in (1, 2, 3):
         await store.insert(pending(number))
-    assert (await store.queue(Status.PENDING, None, None, 3)).next is None
-    assert (await store.queue(Status.PENDING, None, None, 2)).next == Position(SUBMITTED, 2)
+    assert (await store.queue(QueueFilter(), None, 3)).next is None
+    assert (await store.queue(QueueFilter(), None, 2)).next == Position(SUBMITTED, 2)
 
 
 @pytest.mark.gen_test
@@ -222,11 +224,11 @@ async def test_a_list_that_moves_between_two_pages_shows_nothing_twice_and_skips
     rows = [pending(number, submitted_at=SUBMITTED + timedelta(seconds=number)) for number in range(1, 11)]
     for row in rows:
         await store.insert(row)
-    first = await store.queue(Status.PENDING, None, None, 5)
+    first = await store.queue(QueueFilter(), None, 5)
     await store.insert(pending(500, submitted_at=SUBMITTED))
     moved = graded(2, submitted_at=rows[1].submitted_at)
     assert await store.save(rows[1], moved, Action.CHECK, REVIEWER, NOW)
-    second = await store.queue(Status.PENDING, None, first.next, 5)
+    second = await store.queue(QueueFilter(), first.next, 5)
     assert [row.id for row in (*first.submissions, *second.submissions)] == list(range(1, 11))
 
 

@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.protocol.list_query import ListQuery, read_cursor, read_list_query, write_cursor
+from handlers.protocol.list_query import (
+    ListQuery,
+    read_cursor,
+    read_list_query,
+    read_queue_filter,
+    write_cursor,
+)
 from storage.domain.errors import InvalidRequest
-from storage.domain.ports import Position
+from storage.domain.ports import Holder, Position, QueueFilter
 from storage.domain.submission import Section, Status
 
 POSITION = Position(datetime(2025, 10, 8, 12, 30, 45, 123_000, tzinfo=UTC), 789)
@@ -116,3 +122,94 @@ def test_whatever_the_cursor_it_is_read_or_refused_in_words(cursor: str) -> None
         read_cursor(cursor)
     except InvalidRequest as refused:
         assert list(refused.details) == ["cursor"]
+
+
+ME = Holder("7", POSITION.moment)
+
+
+def read_filter(**arguments: str) -> QueueFilter:
+    return read_queue_filter(arguments.get, ME.id, ME.moment)
+
+
+NO_FILTERS = ("status", "section_type", "exam_id", "waiting_since", "claimed_by", "checked_by")
+
+
+@pytest.mark.parametrize("arguments", [{}, dict.fromkeys(NO_FILTERS, "")])
+def test_without_a_filter_all_pending_ones_are_meant(arguments: dict[str, str]) -> None:
+    assert read_filter(**arguments) == QueueFilter()
+
+
+def test_reads_every_filter() -> None:
+    assert read_filter(
+        section_type="writing", exam_id="456", waiting_since="2025-10-08T12:30:45.123Z", claimed_by="me"
+    ) == QueueFilter(Status.PENDING, Section.WRITING, 456, POSITION.moment, ME)
+    assert read_filter(status="checked", exam_id="0456", checked_by="me") == QueueFilter(
+        Status.CHECKED, exam_id=456, checked_by=ME.id
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2025-10-08T12:30:45.123Z",
+        "2025-10-08T17:30:45.123+05:00",
+        "20251008T123045.123+0000",
+        "2025-10-08 12:30:45.123+00:00",
+    ],
+)
+def test_waiting_since_is_a_moment_whatever_its_offset(text: str) -> None:
+    assert read_filter(waiting_since=text).waiting_since == POSITION.moment
+
+
+TIMES = [
+    "2025-10-08",
+    "2025-10-08T12:30:45",
+    "2025-10-08T12:30:45 05:00",
+    "1759926645",
+    "yesterday",
+    "0001-01-01T00:00:00+05:00",
+    "9999-12-31T23:59:59-05:00",
+    "2025-13-08T12:30:45Z",
+    "٢٠٢٥-10-08T12:30:45Z",
+]
+IDS = ["0", "-1", "+1", "1.0", "1 ", "x", "٥", "²", "1e3", str(1 << 53), "1" * 5000]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("waiting_since", each) for each in TIMES),
+        *(("exam_id", each) for each in IDS),
+        *((name, each) for name in ("claimed_by", "checked_by") for each in ("7", "Me", "me,8", "*")),
+    ],
+)
+def test_refuses_a_filter_it_cannot_read(name: str, value: str) -> None:
+    status = "checked" if name == "checked_by" else "pending"
+    with pytest.raises(InvalidRequest) as refused:
+        read_filter(status=status, **{name: value})
+    assert list(refused.value.details) == [name]
+
+
+@pytest.mark.parametrize(
+    ("status", "name", "value"),
+    [
+        ("pending", "checked_by", "me"),
+        ("", "checked_by", "me"),
+        ("checked", "claimed_by", "me"),
+        ("checked", "waiting_since", "2025-10-08T12:30:45Z"),
+    ],
+)
+def test_refuses_a_filter_that_says_nothing_about_the_status(status: str, name: str, value: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        read_filter(status=status, **{name: value})
+    needed = "checked" if name == "checked_by" else "pending"
+    assert refused.value.details == {name: [f"This filter needs status={needed}."]}
+
+
+@settings(deadline=None)
+@given(st.text(min_size=1, max_size=40))
+def test_whatever_the_moment_it_is_read_or_refused_in_words(text: str) -> None:
+    try:
+        assert read_filter(waiting_since=text).waiting_since
+    except InvalidRequest as refused:
+        assert list(refused.details) == ["waiting_since"]
