@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import yaml
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -186,6 +187,7 @@ class Submissions(_Section):
 
 class Reviews(_Section):
     lease_seconds: PositiveFloat = 900
+    time_zone: ZoneInfo = ZoneInfo("Asia/Tashkent")
 
 
 class Status(_Section):

@@ -141,7 +141,7 @@ def counts_json(counts: Mapping[Status, int]) -> Json:
 
 
 def claim_json(claim: Claim) -> Json:
-    return {"reviewer": _reviewer(claim.reviewer), "expires_at": iso(claim.expires_at)}
+    return {"reviewer": reviewer_json(claim.reviewer), "expires_at": iso(claim.expires_at)}
 
 
 def _score(grade: Grade) -> Json:
@@ -152,7 +152,7 @@ def _person(person: Person) -> Json:
     return {"id": person.id, "name": person.name}
 
 
-def _reviewer(reviewer: Person) -> Json:
+def reviewer_json(reviewer: Person) -> Json:
     return {"id": reviewer.id, "name": _reviewer_name(reviewer)}
 
 
@@ -164,7 +164,7 @@ def _history_entry(entry: HistoryEntry) -> Json:
     return {
         "action": entry.action,
         "at": iso(entry.at),
-        "by": _reviewer(entry.by) if entry.action in _BY_REVIEWERS else _person(entry.by),
+        "by": reviewer_json(entry.by) if entry.action in _BY_REVIEWERS else _person(entry.by),
         "revision": entry.revision,
         "score": _score(entry.grade) if entry.grade else None,
         "feedback": dict(entry.grade.feedback) if entry.grade else None,

@@ -35,6 +35,7 @@ BAD_VALUES = {
     "limits.min_bytes_per_second": ["-1"],
     "submissions.resubmission": ["replace"],
     "reviews.lease_seconds": ["0", "inf", "nan"],
+    "reviews.time_zone": ["Tashkent", "", "../UTC"],
     "status.ring_seconds": ["inf"],
     "cors.allowed_origins": [
         "https://a.uz",
