@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import orjson
 import structlog
@@ -37,6 +38,8 @@ from storage.domain.ports import Submissions
 from storage.domain.rubrics import Rubrics
 from storage.media_vault import MediaVault
 from storage.review_desk import ReviewDesk
+from storage.review_export import ReviewExport
+from storage.review_figures import ReviewFigures
 from storage.upload_intake import UploadIntake
 
 log = structlog.get_logger(__name__)
@@ -51,7 +54,9 @@ _CORS_HEADERS = {
     ),
     "Access-Control-Max-Age": "600",
 }
-_EXPOSED = "X-Request-Id, Retry-After, WWW-Authenticate, Content-Range, Accept-Ranges, ETag"
+_EXPOSED = (
+    "X-Request-Id, Retry-After, WWW-Authenticate, Content-Range, Accept-Ranges, ETag, Content-Disposition"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,10 @@ class Services:
     quota: UploadQuota
     keys_in_progress: KeysInProgress
     desk: ReviewDesk
+    figures: ReviewFigures
+    export: ReviewExport
+    time_zone: ZoneInfo
+    """Whose midnight a day of the reviews begins at."""
     submissions: Submissions
     rubrics: Rubrics
     vault: MediaVault

@@ -9,10 +9,12 @@ from tornado.routing import Rule
 from handlers.base import Application
 from handlers.claims import ClaimHandler
 from handlers.dev_token import DevTokenHandler
+from handlers.exports import ArchiveHandler, ExportHandler
 from handlers.health import HealthHandler, MetricsHandler, ReadyHandler
 from handlers.manual_reviews import ManualReviewHandler, ReopenHandler
 from handlers.media import MediaHandler
 from handlers.receipts import ReceiptHandler
+from handlers.review_figures import FiguresHandler
 from handlers.review_queue import ManualReviewsHandler, NextReviewHandler
 from handlers.small_body import NotFoundHandler
 from handlers.status_socket import MAX_INBOUND_BYTES, NoSocketHandler, StatusSocketHandler, WebSocketPath
@@ -36,6 +38,9 @@ def build_application(built: Built) -> Application:
         (r"/multilevel/test-results/?", TestResultsHandler),
         (r"/multilevel/manual-reviews/?", ManualReviewsHandler),
         (r"/multilevel/manual-reviews/next/?", NextReviewHandler),
+        (r"/multilevel/manual-reviews/stats/?", FiguresHandler),
+        (r"/multilevel/manual-reviews/export\.csv/?", ExportHandler),
+        (rf"/multilevel/manual-reviews/{_ID}/files\.zip/?", ArchiveHandler),
         (rf"/multilevel/manual-reviews/{_ID}/?", ManualReviewHandler),
         (rf"/multilevel/manual-reviews/{_ID}/claim/?", ClaimHandler),
         (rf"/multilevel/manual-reviews/{_ID}/reopen/?", ReopenHandler),

@@ -31,6 +31,8 @@ from storage.draft_file import FileSettings
 from storage.media_type import MediaTypeDetector
 from storage.media_vault import MediaVault, VaultSettings
 from storage.review_desk import ReviewDesk, ReviewRules
+from storage.review_export import ReviewExport
+from storage.review_figures import ReviewFigures
 from storage.submission_store import SubmissionStore
 from storage.upload_intake import IntakeRules, UploadIntake
 
@@ -92,6 +94,9 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
         ),
         keys_in_progress=KeysInProgress(),
         desk=ReviewDesk(submissions, settings.reviews.lease_seconds, clock.now, rules),
+        figures=ReviewFigures(database, settings.reviews.time_zone, clock.now),
+        export=ReviewExport(database),
+        time_zone=settings.reviews.time_zone,
         submissions=submissions,
         rubrics=rules.rubrics,
         vault=vault,

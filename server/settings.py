@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
+from zoneinfo import ZoneInfo
 
 import yaml
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -254,6 +255,7 @@ class Reviews(_Section):
     rubrics: RubricSettings = RubricSettings()
     second_mark_percent: Annotated[float, Field(ge=0, le=100)] = 0
     second_mark_threshold: NonNegativeFloat = 5
+    time_zone: ZoneInfo = ZoneInfo("Asia/Tashkent")
 
     @field_validator("rubrics", mode="before")
     @classmethod

@@ -12,6 +12,11 @@ QUESTIONS = "questions"
 META = "meta"
 BROADCASTS = "broadcasts"
 
+FIGURES = "figures"
+"""The index that the review desk's figures are counted from."""
+CHECKED_REVISION = 2
+"""The least there is: the submission's own, and its grade's."""
+
 _SILENT_SECONDS = 3600
 """How long after its last word a process's broadcast is kept."""
 
@@ -104,6 +109,22 @@ SUBMISSION_INDEXES = [
         ],
         partialFilterExpression={"status": "checked"},
         name="checked_by_of_exam",
+    ),
+    # All that the figures count by: they are counted from this index, and no document is read. Uploads pay nothing
+    # for it. A checked submission's revision is 2 or more; that it is asked for by name keeps the index from being
+    # taken for the lists above, which it would sort in memory.
+    IndexModel(
+        [
+            ("status", ASCENDING),
+            ("grade.checked_at", ASCENDING),
+            ("section", ASCENDING),
+            ("grade.reviewer.id", ASCENDING),
+            ("grade.reviewer.name", ASCENDING),
+            ("submitted_at", ASCENDING),
+            ("revision", ASCENDING),
+        ],
+        partialFilterExpression={"status": "checked", "revision": {"$gte": CHECKED_REVISION}},
+        name=FIGURES,
     ),
 ]
 

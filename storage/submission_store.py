@@ -1,4 +1,5 @@
-"""Submissions as MongoDB documents. Field names appear here, in `review_queue.py` and in `indexes.py` only.
+"""Submissions as MongoDB documents. Field names appear here, in `indexes.py`, and in what only reads them:
+`review_queue.py`, `review_figures.py` and `review_export.py`.
 
 A document is the submission's own shape plus three fields of the store: `_id` (the submission's id),
 `identity` (what must be unique for one student) and `last_action` (which event the change stream reports).

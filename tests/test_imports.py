@@ -24,6 +24,7 @@ PURE_STANDARD_LIBRARY = (
     "collections",
     "contextlib",
     "copy",
+    "csv",
     "dataclasses",
     "datetime",
     "decimal",

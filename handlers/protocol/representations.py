@@ -181,7 +181,7 @@ def counts_json(counts: Mapping[Status, int]) -> Json:
 
 
 def claim_json(claim: Claim) -> Json:
-    return {"reviewer": _reviewer(claim.reviewer), "expires_at": iso(claim.expires_at)}
+    return {"reviewer": reviewer_json(claim.reviewer), "expires_at": iso(claim.expires_at)}
 
 
 def _score(grade: Grade) -> Json:
@@ -192,7 +192,7 @@ def _person(person: Person) -> Json:
     return {"id": person.id, "name": person.name}
 
 
-def _reviewer(reviewer: Person) -> Json:
+def reviewer_json(reviewer: Person) -> Json:
     return {"id": reviewer.id, "name": _reviewer_name(reviewer)}
 
 
@@ -253,11 +253,11 @@ def _history(entries: Iterable[HistoryEntry]) -> list[Json]:
 
 
 def _history_entry(entry: HistoryEntry) -> Json:
-    taken = {"taken_from": _reviewer(entry.taken_from)} if entry.taken_from else {}
+    taken = {"taken_from": reviewer_json(entry.taken_from)} if entry.taken_from else {}
     return taken | {
         "action": entry.action,
         "at": iso(entry.at),
-        "by": _reviewer(entry.by) if entry.action in _BY_REVIEWERS else _person(entry.by),
+        "by": reviewer_json(entry.by) if entry.action in _BY_REVIEWERS else _person(entry.by),
         "revision": entry.revision,
         "score": _score(entry.grade) if entry.grade else None,
         "feedback": dict(entry.grade.feedback) if entry.grade else None,
@@ -272,6 +272,6 @@ def _whole(grade: Grade | None) -> Json | None:
         "feedback": dict(grade.feedback),
         "criteria": _criteria(grade),
         "comments": _comments(grade),
-        "reviewer": _reviewer(grade.reviewer),
+        "reviewer": reviewer_json(grade.reviewer),
         "reviewed_at": iso(grade.checked_at),
     }

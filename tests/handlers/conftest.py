@@ -13,6 +13,7 @@ from server.settings import Settings
 from storage.domain.people import Role
 from tests.conftest import Tokens
 from tests.handlers.kept import Kept
+from tests.handlers.long_export import keep_many
 from tests.handlers.refused_uploads import RefusedUploads
 from tests.handlers.reviews import Cast
 
@@ -47,3 +48,9 @@ def cast(tokens: Tokens) -> Cast:
 @pytest.fixture
 def refused(base_url: str, client: httpx.AsyncClient, cast: Cast) -> RefusedUploads:
     return RefusedUploads(base_url, client, cast)
+
+
+@pytest.fixture
+def long_export(io_loop: IOLoop, built: Built) -> None:
+    """So much is kept that an export of it stops at a reader who does."""
+    io_loop.run_sync(lambda: keep_many(built))

@@ -57,7 +57,7 @@ async def test_a_page_of_an_allowed_origin_reads_answers_and_media(
     ):
         assert answer.headers["Access-Control-Allow-Origin"] == ALLOWED_ORIGIN
         exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
-        assert {"X-Request-Id", "Retry-After", "Content-Range", "ETag"} <= set(exposed)
+        assert {"X-Request-Id", "Retry-After", "Content-Range", "ETag", "Content-Disposition"} <= set(exposed)
 
 
 async def test_a_request_keeps_its_id_if_that_is_a_plain_word(client: httpx.AsyncClient) -> None:

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import structlog
@@ -60,6 +61,7 @@ OTHERS: dict[str, tuple[str, object]] = {
     "media.hashing": ("false", False),
     "limits.boundary_chars": ("60", 60),
     "submissions.resubmission": ("replace_pending", "replace_pending"),
+    "reviews.time_zone": ("Europe/Berlin", ZoneInfo("Europe/Berlin")),
     "cors.allowed_origins": ('["https://a.uz", "https://b.uz:8443"]', ("https://a.uz", "https://b.uz:8443")),
     "catalogue.enforce": ("true", True),
     "logs.format": ("json", "json"),

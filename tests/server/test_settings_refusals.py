@@ -38,6 +38,7 @@ BAD_VALUES = {
     "reviews.second_mark_percent": ["-1", "101", "nan"],
     "reviews.second_mark_threshold": ["-0.25", "inf"],
     "reviews.rubrics": ["[]", "none", '{"reading": {}}', '{"writing": {"total_score": []}}'],
+    "reviews.time_zone": ["Tashkent", "", "../UTC"],
     "status.ring_seconds": ["inf"],
     "cors.allowed_origins": [
         "https://a.uz",

@@ -1,0 +1,68 @@
+"""What is taken away from the review desk: a table of reviews, and one submission with its files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import orjson
+
+from handlers.protocol.archive_names import archive_name, named_files
+from handlers.protocol.csv_export import csv_header, csv_rows, read_export_query
+from handlers.streamed_answer import StreamedAnswerHandler
+from storage.domain.errors import NotFound
+from storage.domain.export import ExportFilter
+from storage.domain.people import ADMINS, REVIEWERS
+from storage.submission_archive import open_archive, served_file
+
+
+class ExportHandler(StreamedAnswerHandler):
+    """GET /multilevel/manual-reviews/export.csv: a line a submission, in the order of their ids.
+
+    Admins only: it is everybody's names and scores at once, which no reviewer needs to grade.
+    """
+
+    access = ADMINS
+
+    async def get(self) -> None:
+        time_zone = self.services.time_zone
+        wanted = read_export_query(lambda name: self.get_query_argument(name, None), time_zone)
+        day = self.services.clock().astimezone(time_zone).date()
+        self.set_header("Content-Type", "text/csv; charset=utf-8; header=present")  # RFC 4180, section 3
+        self.set_header("Content-Disposition", f'attachment; filename="manual-reviews-{day}.csv"')
+        self.set_header("Cache-Control", "no-store")
+        await self.stream(self._lines(wanted))
+
+    async def _lines(self, wanted: ExportFilter) -> AsyncGenerator[bytes, None]:
+        unsent = csv_header()
+        async with aclosing(self.services.export.pages(wanted)) as pages:
+            async for rows in pages:
+                # With the first rows: what goes wrong before them can still be answered.
+                yield unsent + csv_rows(rows)
+                unsent = b""
+        if unsent:
+            yield unsent
+
+
+class ArchiveHandler(StreamedAnswerHandler):
+    """GET /multilevel/manual-reviews/{id}/files.zip: the files as they are served, and submission.json."""
+
+    access = REVIEWERS
+
+    async def get(self, manual_review_id: str) -> None:
+        submission = await self.services.submissions.find_review(int(manual_review_id))
+        if submission is None:
+            raise NotFound
+        vault = self.services.vault
+        places = {name: served_file(vault, file) for name, file in named_files(submission)}
+        document = orjson.dumps(self.representations.in_detail(submission), option=orjson.OPT_INDENT_2)
+        archive = await open_archive(
+            vault,
+            {f"{name}{place.suffix}": place for name, place in places.items()},
+            {"submission.json": document},
+        )
+        self.set_header("Content-Type", "application/zip")
+        self.set_header("Content-Disposition", f'attachment; filename="{archive_name(submission)}.zip"')
+        self.set_header("Content-Length", str(archive.size_bytes))
+        self.set_header("Cache-Control", "no-store")
+        await self.stream(archive.chunks())

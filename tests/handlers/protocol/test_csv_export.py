@@ -1,0 +1,109 @@
+"""Reviews as CSV: what another reader of CSV finds in it, and that no cell is a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.protocol.csv_export import COLUMNS, csv_header, csv_rows
+from storage.domain.export import ExportRow
+from storage.domain.grading import Grade
+from storage.domain.people import Person
+from storage.domain.submission import Section, Status
+from tests.submissions import CHECKED, COLLEAGUE, STUDENT, SUBMITTED, WRITING_GRADE
+
+PENDING = ExportRow(
+    id=789,
+    manual_review_id=12,
+    section=Section.WRITING,
+    status=Status.PENDING,
+    revision=1,
+    user_test_id=123,
+    exam_id=None,
+    student=STUDENT,
+    submitted_at=SUBMITTED,
+    grade=None,
+)
+CHECKED_ROW = replace(PENDING, status=Status.CHECKED, revision=2, grade=WRITING_GRADE)
+FORMULA_STARTS = "=+-@\t\r\n＝＋－＠"
+
+
+def read(rows: Iterable[ExportRow]) -> list[dict[str, str]]:
+    text = (csv_header() + csv_rows(rows)).decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+
+def commented(comment: str, name: str = "Aziza") -> ExportRow:
+    grade = Grade({"total_score": 70.0}, {"comment": comment}, COLLEAGUE, CHECKED)
+    return replace(CHECKED_ROW, section=Section.SPEAKING, student=Person("42", name), grade=grade)
+
+
+def test_it_begins_as_excel_wants_it_and_ends_its_lines_as_the_rfc_does() -> None:
+    assert csv_header().startswith(b"\xef\xbb\xbfid,manual_review_id,")
+    assert (csv_header().count(b"\r\n"), csv_header()[-2:]) == (1, b"\r\n")
+    assert csv_rows([PENDING, PENDING]).count(b"\r\n") == 2
+    assert csv_rows([]) == b""
+
+
+def test_a_pending_one_has_no_grade() -> None:
+    (row,) = read([PENDING])
+    assert tuple(row) == COLUMNS
+    assert {name: value for name, value in row.items() if value} == {
+        "id": "789",
+        "manual_review_id": "12",
+        "section_type": "writing",
+        "status": "pending",
+        "revision": "1",
+        "user_test_id": "123",
+        "student_id": "42",
+        "student_name": "Aziza",
+        "submitted_at": "2025-10-08T12:30:45.123Z",
+    }
+
+
+def test_a_checked_one_has_its_scores_and_comments() -> None:
+    (row,) = read([CHECKED_ROW])
+    assert {name: row[name] for name in COLUMNS[10:]} == {
+        "reviewed_at": "2025-10-08T15:30:45.123Z",
+        "reviewer_id": "7",
+        "reviewer_name": "Admin User",
+        "task1_score": "20.5",
+        "task2_score": "45.0",
+        "total_score": "65.5",
+        "max_score": "75",
+        "task1_comment": "Good structure.",
+        "task2_comment": "Excellent essay.",
+        "comment": "",
+    }
+
+
+def test_a_reviewer_without_a_name_is_called_as_elsewhere() -> None:
+    (row,) = read([commented("Good.")])
+    assert (row["reviewer_name"], row["total_score"], row["task1_score"]) == ("Reviewer 8", "70.0", "")
+
+
+@pytest.mark.parametrize("start", FORMULA_STARTS)
+def test_what_begins_like_a_formula_gets_an_apostrophe(start: str) -> None:
+    text = f"{start}HYPERLINK(1)"
+    (row,) = read([commented(text, name=text)])
+    assert (row["comment"], row["student_name"]) == (f"'{text}", f"'{text}")
+
+
+def test_ids_are_texts_too() -> None:
+    (row,) = read([replace(PENDING, student=Person("=1+1", "x"))])
+    assert row["student_id"] == "'=1+1"
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=5))
+def test_any_text_comes_out_as_it_went_in(texts: list[str]) -> None:
+    rows = read([commented(text) for text in texts])
+    for row, text in zip(rows, texts, strict=True):
+        guarded = row["comment"]
+        assert guarded == (f"'{text}" if text[:1] and text[0] in FORMULA_STARTS else text)
+        assert not guarded.startswith(tuple(FORMULA_STARTS))
