@@ -11,6 +11,7 @@ USER_TESTS = "user_tests"
 QUESTIONS = "questions"
 META = "meta"
 BROADCASTS = "broadcasts"
+LEASES = "leases"
 
 _SILENT_SECONDS = 3600
 """How long after its last word a process's broadcast is kept."""
@@ -28,6 +29,10 @@ SUBMISSION_INDEXES = [
     IndexModel([("manual_review_id", ASCENDING)], unique=True, name="by_manual_review"),
     # Who owns a file, and which files a document points at (promise 2).
     IndexModel([("answers.files.path", ASCENDING)], unique=True, sparse=True, name="by_file"),
+    # The same of copies made of them.
+    IndexModel([("answers.files.examined.copies.path", ASCENDING)], unique=True, sparse=True, name="by_copy"),
+    # What was not looked at yet, the newest first; documents from before there were examinations count as such.
+    IndexModel([("is_examined", ASCENDING), ("_id", DESCENDING)], name="by_examination"),
     # The student's own list, newest first.
     IndexModel(
         [("student.id", ASCENDING), ("submitted_at", DESCENDING), ("_id", DESCENDING)], name="of_student"
