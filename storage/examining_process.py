@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -86,7 +86,7 @@ class ExaminingProcess:
                 done += 1
                 yield Examined((MediaWarning.UNREADABLE,))
 
-    async def _lines(self, job: Job) -> AsyncIterator[Examined]:
+    async def _lines(self, job: Job) -> AsyncGenerator[Examined, None]:
         """As far as one process gets."""
         process = await asyncio.create_subprocess_exec(
             *self.command,

@@ -6,8 +6,8 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable
+from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO
 
 from storage.domain.examination import CopyUse, FileCopy
 from storage.draft_file import FILE_MODE
@@ -26,7 +26,9 @@ def blame_disk(error: Exception) -> None:
         raise OSError(*error.args[:2]) from error
 
 
-def write_copy(place: Path, use: CopyUse, media_type: str, write: Callable[[BinaryIO], object]) -> FileCopy:
+def write_copy(
+    place: Path, use: CopyUse, media_type: str, write: Callable[[BufferedRandom], object]
+) -> FileCopy:
     """The copy that `write` made at `place`, flushed to the disk. Raises OSError."""
     with open(place, "w+b", opener=_opener) as file:  # the only one that takes an opener
         write(file)
@@ -34,7 +36,7 @@ def write_copy(place: Path, use: CopyUse, media_type: str, write: Callable[[Bina
         return described(file, place, use, media_type)
 
 
-def described(file: BinaryIO, place: Path, use: CopyUse, media_type: str) -> FileCopy:
+def described(file: BufferedRandom, place: Path, use: CopyUse, media_type: str) -> FileCopy:
     """The whole of `file`, which is at `place`, flushed to the disk."""
     os.fsync(file.fileno())
     file.seek(0)

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image, ImageChops, ImageFile, ImageFilter, ImageOps, ImageStat
 
 from storage.domain.examination import CopyUse, Examined, FileCopy, MediaWarning, WarningRules
-from storage.domain.photo_metadata import without_metadata
+from storage.domain.photo_metadata import orientation_in, without_metadata
 from storage.made_copy import blame_disk, write_copy
 
 _VIEW_PIXELS = 4096
@@ -24,7 +24,6 @@ _CONTRAST_RADIUS = 4
 _QUALITY = 90
 _FORMATS = {".jpg": "JPEG", ".png": "PNG"}
 _MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png"}
-_ORIENTATION_TAG = 0x0112
 _SIDEWAYS = range(5, 9)
 
 Image.MAX_IMAGE_PIXELS = None  # `rules.photo_pixels` is asked before anything is decoded
@@ -35,7 +34,7 @@ def examine_photo(source: Path, places: Mapping[CopyUse, Path], rules: WarningRu
     format_name = _FORMATS[source.suffix]
     try:
         with Image.open(source, formats=[format_name]) as opened:
-            orientation = opened.getexif().get(_ORIENTATION_TAG, 1)
+            orientation = orientation_in(opened.info.get("exif", b""))
             width, height = opened.size[::-1] if orientation in _SIDEWAYS else opened.size
     except (OSError, SyntaxError, ValueError, ArithmeticError, LookupError) as error:
         blame_disk(error)

@@ -59,6 +59,23 @@ def without_metadata(content: bytes) -> bytes:
     return b"".join(part if isinstance(part, bytes) else content[part] for part in shown_parts(content))
 
 
+def orientation_in(exif: bytes) -> int:
+    """From 1 to 8 (Exif 2.32, 4.6.4 A); 1, as it is, where it does not say."""
+    tiff = exif.removeprefix(_EXIF)
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None or len(tiff) < 8:
+        return 1
+    (first,) = struct.unpack(order + "I", tiff[4:8])
+    entries = tiff[first + 2 :]
+    count = int.from_bytes(tiff[first : first + 2], "little" if order == "<" else "big")
+    for start in range(0, min(12 * count, len(entries) - 11), 12):
+        tag, kind = struct.unpack(order + "HH", entries[start : start + 4])
+        if (tag, kind) == (_ORIENTATION_TAG, _SHORT):
+            (value,) = struct.unpack(order + "H", entries[start + 8 : start + 10])
+            return value if 1 <= value <= 8 else 1
+    return 1
+
+
 def _merged(parts: Iterator[Part]) -> Iterator[Part]:
     pending: slice | None = None
     for part in parts:
@@ -102,7 +119,7 @@ def _jpeg(content: bytes) -> Iterator[Part]:
             body = content[position + 4 : end]
             if marker in _SHOWN_WITH and body.startswith(_SHOWN_WITH[marker]):
                 yield slice(position, end)
-            elif body.startswith(_EXIF) and (orientation := _orientation(body[len(_EXIF) :])) > 1:
+            elif body.startswith(_EXIF) and (orientation := orientation_in(body)) > 1:
                 yield _exif_of(orientation)
         else:
             yield slice(position, min(end, len(content)))
@@ -118,22 +135,6 @@ def _end_of_scan(content: bytes, position: int) -> int:
             break
         position = end - 1  # a marker may lie across
     return len(content)
-
-
-def _orientation(tiff: bytes) -> int:
-    """From 1 to 8 (Exif 2.32, 4.6.4 A); 1, as it is, where it does not say."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
-    if order is None or len(tiff) < 8:
-        return 1
-    (first,) = struct.unpack(order + "I", tiff[4:8])
-    entries = tiff[first + 2 :]
-    count = int.from_bytes(tiff[first : first + 2], "little" if order == "<" else "big")
-    for start in range(0, min(12 * count, len(entries) - 11), 12):
-        tag, kind = struct.unpack(order + "HH", entries[start : start + 4])
-        if (tag, kind) == (_ORIENTATION_TAG, _SHORT):
-            (value,) = struct.unpack(order + "H", entries[start + 8 : start + 10])
-            return value if 1 <= value <= 8 else 1
-    return 1
 
 
 def _exif_of(orientation: int) -> bytes:
