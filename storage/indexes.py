@@ -16,6 +16,9 @@ LEASES = "leases"
 _SILENT_SECONDS = 3600
 """How long after its last word a process's broadcast is kept."""
 
+_OVER_SECONDS = 24 * 3600
+"""How long after its end a lease is kept, and with it how often its work was begun."""
+
 SUBMISSION_INDEXES = [
     # Promise 4: one submission per student, section and user test, or per contents where there is no user test.
     IndexModel([("student.id", ASCENDING), ("identity", ASCENDING)], unique=True, name="one_per_identity"),
@@ -72,4 +75,8 @@ async def ensure_indexes(database: Database) -> None:
         await database.collection(SUBMISSIONS).create_indexes(SUBMISSION_INDEXES)
         await database.collection(BROADCASTS).create_indexes(
             [IndexModel([("at", ASCENDING)], expireAfterSeconds=_SILENT_SECONDS, name="silent")]
+        )
+        # Those of submissions that are no more.
+        await database.collection(LEASES).create_indexes(
+            [IndexModel([("until", ASCENDING)], expireAfterSeconds=_OVER_SECONDS, name="over")]
         )

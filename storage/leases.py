@@ -54,11 +54,12 @@ class Leases:
             result = await self._leases.update_one(_held(lease), {"$set": {"until": until}})
         return result.matched_count == 1
 
-    async def put_off(self, lease: Lease, seconds: float) -> None:
-        """Nobody shall try for so long, and this try was none."""
+    async def put_off(self, lease: Lease, seconds: float, *, was_try: bool) -> None:
+        """Nobody shall try for so long; this counts as a try, or not."""
         until = self._clock() + timedelta(seconds=seconds)
+        change = {"$set": {"until": until}, "$inc": {"tries": 0 if was_try else -1}}
         with available():
-            await self._leases.update_one(_held(lease), {"$set": {"until": until}, "$inc": {"tries": -1}})
+            await self._leases.update_one(_held(lease), change)
 
     async def end(self, lease: Lease) -> None:
         """It is done, or need not be done."""

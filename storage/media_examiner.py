@@ -31,10 +31,11 @@ log = structlog.get_logger(__name__)
 
 _LEASE_SECONDS = 10.0
 _RENEW_SECONDS = 3.0
+_RETRY_SECONDS = 1.0
 _LOOKED_AT = 100
 """Candidates asked for at once: more than there are processes, each of which may hold some of the newest."""
 _MAX_TRIES = 3
-"""After so many processes died over a submission, its files are called unreadable rather than tried again."""
+"""After so many processes died over a submission, or errors of ours, its files are called unreadable."""
 _MEDIUM = {Section.WRITING: Medium.PHOTO, Section.SPEAKING: Medium.RECORDING}
 _EXTENSIONS = {media_type: extension for extension, media_type in MEDIA_TYPE_BY_EXTENSION.items()}
 
@@ -94,6 +95,8 @@ class MediaExaminer:
                 log.warning("examination put off", cause=error.code)
             except Exception:
                 log.exception("examination failed, trying again")
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue  # with another one: that which failed is put off
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._settings.scan_seconds):
                     await news.wait()
@@ -108,15 +111,22 @@ class MediaExaminer:
             try:
                 async with self._renewed(lease):
                     await self._examine(submission_id, is_hopeless=lease.tries > _MAX_TRIES)
-            except BaseException as error:
-                # A server that stops in order leaves it to the next one at once.
-                seconds = 0.0 if isinstance(error, asyncio.CancelledError) else self._settings.scan_seconds
-                with contextlib.suppress(ServiceError):
-                    await asyncio.shield(self._leases.put_off(lease, seconds))
+            except asyncio.CancelledError:
+                await self._put_off(
+                    lease, 0, was_try=False
+                )  # the server stops: the next one may go on at once
+                raise
+            except Exception as error:
+                is_ours = not isinstance(error, ServiceError)
+                await self._put_off(lease, self._settings.scan_seconds, was_try=is_ours)
                 raise
             await self._leases.end(lease)
             return True
         return False
+
+    async def _put_off(self, lease: Lease, seconds: float, *, was_try: bool) -> None:
+        with contextlib.suppress(ServiceError):  # then it ends by itself
+            await self._leases.put_off(lease, seconds, was_try=was_try)
 
     async def _examine(self, submission_id: int, *, is_hopeless: bool) -> None:
         before = await self._submissions.find(submission_id)

@@ -71,6 +71,22 @@ def silence(seconds: float = 5.0) -> bytes:
     return sound_of("wav", bytes(2 * round(16_000 * seconds)))
 
 
+def recording_at(place: str, seconds: float = 3.0) -> bytes:
+    """A recording of a phone that notes where it is (ISO 6709)."""
+    output = io.BytesIO()
+    with (
+        av.open(io.BytesIO(recording("m4a", seconds)), "r") as source,
+        av.open(output, "w", format="mp4") as container,
+    ):
+        container.metadata["location"] = place
+        stream = container.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    return output.getvalue()
+
+
 def noise_after_header() -> bytes:
     """A browser's recording up to its first cluster, and then nothing that means anything."""
     whole = recording("webm-live", 3.0)

@@ -75,6 +75,17 @@ def test_an_upright_photo_keeps_every_pixel(tmp_path: Path) -> None:
     assert view.tobytes() == Image.open(io.BytesIO(sent)).tobytes()
 
 
+def test_a_photo_with_others_behind_it_is_one_photo(tmp_path: Path) -> None:
+    """Phones add a preview or a depth map (MPO), with metadata of its own."""
+    first, second = (Image.open(io.BytesIO(phone_photo(orientation=each))) for each in (SIDEWAYS, 1))
+    output = io.BytesIO()
+    first.save(output, "MPO", save_all=True, append_images=[second], exif=first.getexif())
+    found = examined(tmp_path, output.getvalue())
+    assert found.warnings == ()
+    assert shown(found, CopyUse.VIEW).size == (600, 800)
+    assert b"PhoneMaker" not in (tmp_path / CopyUse.VIEW).read_bytes()
+
+
 def test_a_sideways_png_is_turned_too(tmp_path: Path) -> None:
     found = examined(tmp_path, phone_photo(format="PNG"), "png")
     assert shown(found, CopyUse.VIEW).size == (600, 800)

@@ -11,7 +11,15 @@ import pytest
 from storage.domain.examination import CopyUse, Examined, MediaWarning
 from storage.recording_examination import examine_recording
 from tests.media_samples import RECORDINGS, recording
-from tests.odd_media import RULES, duration_of, noise_after_header, silence, ten_hours_long, truncated
+from tests.odd_media import (
+    RULES,
+    duration_of,
+    noise_after_header,
+    recording_at,
+    silence,
+    ten_hours_long,
+    truncated,
+)
 
 EXTENSIONS = {
     "audio/mpeg": "mp3",
@@ -104,6 +112,13 @@ def test_a_recording_that_lies_gets_a_copy_that_does_not(tmp_path: Path) -> None
     found = examined(tmp_path, ten_hours_long(), "webm")
     assert found.duration_seconds == pytest.approx(SECONDS, abs=0.1)
     assert duration_of(Path(found.copies[0].path).read_bytes()) == pytest.approx(SECONDS, abs=0.1)
+
+
+def test_a_phones_recording_does_not_say_where_it_was_made(tmp_path: Path) -> None:
+    content = recording_at("+41.3110+69.2405/")
+    assert b"loci" in content
+    (copy,) = examined(tmp_path, content, "m4a").copies
+    assert b"loci" not in Path(copy.path).read_bytes()
 
 
 def test_only_so_much_is_listened_to(tmp_path: Path) -> None:
