@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from pathlib import PurePosixPath
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 
 import aiofiles
 import aiofiles.os
@@ -15,6 +16,7 @@ from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import Forbidden, NotFound
 from storage.domain.media_rules import MEDIA_TYPE_BY_EXTENSION
 from storage.domain.people import EVERYONE
+from storage.domain.photo_metadata import Part, cut, shown_parts, size_of
 
 _CHUNK_BYTES = 256 << 10
 """One thread hop reads this much; a slow reader holds no more than this in memory."""
@@ -23,7 +25,8 @@ _CHUNK_BYTES = 256 << 10
 class MediaHandler(SmallBodyHandler):
     """GET and HEAD /media/{path}: Range, If-Range, ETag, shown inline.
 
-    A file never changes under its name, so the name is its ETag.
+    A file never changes under its name, so the name is its ETag; a photo without its metadata has
+    one of its own.
     """
 
     access = EVERYONE
@@ -42,14 +45,19 @@ class MediaHandler(SmallBodyHandler):
         await super().authorise()
 
     async def get(self, path: str) -> None:
-        await self._check_owner(path)
+        """A photo as it was sent only its owner gets, who says so with a token; it may tell where it was taken."""
+        is_owner = await self._check_owner(path)
         place = self.services.vault.locate(path)
+        name = PurePosixPath(path)
         try:
-            size_bytes = (await aiofiles.os.stat(place)).st_size
+            if is_owner or not _is_uploaded_photo(name):
+                parts: list[Part] = [slice(0, (await aiofiles.os.stat(place)).st_size)]
+                etag = f'"{name.stem}"'
+            else:
+                parts = await self.services.vault.submit(lambda: _parts_of_photo(place))
+                etag = f'"{name.stem}-clean"'
         except FileNotFoundError:
             raise NotFound from None
-        name = PurePosixPath(path)
-        etag = f'"{name.stem}"'
         self.set_header("ETag", etag)
         self.set_header("Accept-Ranges", "bytes")
         self.set_header("Vary", "Origin, Authorization")  # on a shared computer the next one is somebody else
@@ -58,6 +66,7 @@ class MediaHandler(SmallBodyHandler):
             self.set_status(304)
             return
         headers = self.request.headers
+        size_bytes = size_of(parts)
         wanted = headers.get("Range") if self.request.method == "GET" else None  # RFC 9110, 14.2
         part = read_range(wanted, headers.get("If-Range"), etag, size_bytes)
         self.set_header("Content-Type", MEDIA_TYPE_BY_EXTENSION[name.suffix[1:]])
@@ -70,32 +79,55 @@ class MediaHandler(SmallBodyHandler):
             self.set_header("Content-Range", part.content_range)
         self.set_header("Content-Length", str(length))
         if self.request.method == "GET":
-            await self._send(str(place), first, length)
+            await self._send(str(place), cut(parts, first, length))
 
-    async def _check_owner(self, path: str) -> None:
-        """With a token: the owner or a reviewer. With a link nothing more is asked."""
+    async def _check_owner(self, path: str) -> bool:
+        """With a token: the owner, then True, or a reviewer. With a link nothing more is asked."""
         if self._principal is None:
-            return
+            return False
         owner = await self.services.submissions.find_owner(path)
         if owner is None:
             raise NotFound
-        if not self._principal.is_reviewer and owner != self._principal.person.id:
+        is_owner = owner == self._principal.person.id
+        if not self._principal.is_reviewer and not is_owner:
             raise Forbidden
+        return is_owner
 
-    async def _send(self, place: str, first: int, length: int) -> None:
+    async def _send(self, place: str, parts: Iterable[Part]) -> None:
         async with aiofiles.open(place, "rb") as file:
-            await file.seek(first)
-            while length > 0:
-                chunk = await file.read(min(_CHUNK_BYTES, length))
-                if not chunk:
-                    raise OSError(f"{place} is shorter than it was")
-                length -= len(chunk)
-                self.write(chunk)
-                try:
-                    async with asyncio.timeout(self.services.body_limits.pace.idle_seconds):
-                        await self.flush()  # waits for a slow reader
-                except StreamClosedError:
-                    return  # a player that seeks hangs up and asks again
-                except TimeoutError:
-                    self._connection.close()  # a reader that stopped must not hold a file for ever
-                    return
+            for part in parts:
+                if isinstance(part, bytes):
+                    self.write(part)
+                    continue
+                await file.seek(part.start)
+                length = part.stop - part.start
+                while length > 0:
+                    chunk = await file.read(min(_CHUNK_BYTES, length))
+                    if not chunk:
+                        raise OSError(f"{place} is shorter than it was")
+                    length -= len(chunk)
+                    self.write(chunk)
+                    if not await self._is_read():
+                        return
+
+    async def _is_read(self) -> bool:
+        """Wait for a slow reader; False if there is none any more."""
+        try:
+            async with asyncio.timeout(self.services.body_limits.pace.idle_seconds):
+                await self.flush()
+        except StreamClosedError:
+            return False  # a player that seeks hangs up and asks again
+        except TimeoutError:
+            self._connection.close()  # a reader that stopped must not hold a file for ever
+            return False
+        return True
+
+
+def _is_uploaded_photo(name: PurePosixPath) -> bool:
+    """Copies have a dash in their name, and no metadata."""
+    return MEDIA_TYPE_BY_EXTENSION[name.suffix[1:]].startswith("image/") and "-" not in name.stem
+
+
+def _parts_of_photo(place: Path) -> list[Part]:
+    """What of a photo is for everyone."""
+    return shown_parts(place.read_bytes())

@@ -24,8 +24,8 @@ from server.services import Built
 
 _ID = r"([0-9]{1,15})"
 """Longer numbers are no ids of ours, and no BSON integers either: they are simply not found."""
-_MEDIA = r"((?:writing|speaking)/[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9a-f]{32}\.[a-z0-9]{3,4})"
-"""Exactly the names the vault makes; nothing else below the media root can be asked for."""
+_MEDIA = r"((?:writing|speaking)/[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9a-f]{32}(?:-view|-thumb)?\.[a-z0-9]{3,4})"
+"""Exactly the names of originals and of copies; nothing else below the media root can be asked for."""
 
 
 def build_application(built: Built) -> Application:

@@ -76,6 +76,8 @@ async def serve(settings: Settings, mongo_uri: str, secret: str, duties: Duties)
             tasks.start(built.services.hub.watch_the_clock(), "clock of the sockets"),
             tasks.start(_release_regularly(built), "release of expired claims"),
         ]
+        if settings.examination.enabled:
+            follow.append(tasks.start(built.examiner.run(), "examination"))
         if not duties.worker:  # one does it for all
             follow.append(tasks.start(_sweep_regularly(settings, built), "sweep"))
         if duties.mongod is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from dataclasses import dataclass
 
 from handlers.auth import Authenticator, TokenKeys
@@ -20,14 +21,18 @@ from handlers.protocol.upload_quota import QuotaLimits, UploadQuota
 from handlers.status_hub import HubLimits, StatusHub
 from handlers.status_snapshots import StatusSnapshots
 from handlers.status_socket import StatusLimits
-from server.settings import Settings
+from server.settings import HOME, Settings
 from storage.broadcast import Broadcast
 from storage.catalogue import Catalogue
-from storage.change_feed import ChangeFeed
+from storage.change_feed import ChangeFeed, Listeners
 from storage.database import Database
 from storage.domain import clock
 from storage.domain.double_marking import SecondMarks
+from storage.domain.examination import WarningRules
 from storage.draft_file import FileSettings
+from storage.examining_process import ExaminingProcess, ProcessLimits
+from storage.leases import Leases
+from storage.media_examiner import ExaminerSettings, MediaExaminer
 from storage.media_type import MediaTypeDetector
 from storage.media_vault import MediaVault, VaultSettings
 from storage.review_desk import ReviewDesk, ReviewRules
@@ -46,6 +51,7 @@ class Built:
     broadcast: Broadcast
     status_limits: StatusLimits
     catalogue: Catalogue
+    examiner: MediaExaminer
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,9 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
         clock.now,
         broadcast,
         HubLimits(shared.split(status.sockets), shared.sockets, status.ring_seconds),
+    )
+    examiner = MediaExaminer(
+        vault, submissions, Leases(database, clock.now), _examining_process(), _examiner_settings(settings)
     )
     services = Services(
         auth=build_authenticator(settings, secret),
@@ -138,10 +147,11 @@ def build(settings: Settings, mongo_uri: str, secret: str, shared: Shared | None
     )
     return Built(
         services,
-        ChangeFeed(database, submissions, hub, status.ring_seconds),
+        ChangeFeed(database, submissions, Listeners((hub, examiner)), status.ring_seconds),
         broadcast,
         status_limits,
         catalogue,
+        examiner,
     )
 
 
@@ -161,6 +171,28 @@ def _alone(settings: Settings) -> Shared:
         sockets=LocalSlots(settings.status.sockets_per_user),
         uploads=LocalSlots(settings.limits.uploads_per_user),
         metrics=Metrics(),
+    )
+
+
+def _examining_process() -> ExaminingProcess:
+    return ExaminingProcess((sys.executable, "-m", "server.examining"), HOME)
+
+
+def _examiner_settings(settings: Settings) -> ExaminerSettings:
+    given = settings.examination
+    return ExaminerSettings(
+        given.at_once,
+        given.scan_seconds,
+        ProcessLimits(given.seconds, given.memory_bytes),
+        WarningRules(
+            tiny_pixels=given.tiny_pixels,
+            photo_pixels=given.photo_pixels,
+            blank_contrast=given.blank_contrast,
+            short_seconds=given.short_seconds,
+            long_seconds=given.long_seconds,
+            silence_dbfs=given.silence_dbfs,
+            voice_seconds=given.voice_seconds,
+        ),
     )
 
 

@@ -171,6 +171,21 @@ class Media(_Section):
     hashing: bool = True
 
 
+class Examination(_Section):
+    enabled: bool = True
+    at_once: Annotated[int, Field(ge=1, le=16)] = 1
+    scan_seconds: PositiveFloat = 30
+    seconds: PositiveFloat = 30
+    memory_bytes: Annotated[int, Field(ge=256 << 20)] = 1 << 30
+    tiny_pixels: NonNegativeInt = 400
+    photo_pixels: PositiveInt = 100_000_000
+    blank_contrast: NonNegativeFloat = 1
+    short_seconds: NonNegativeFloat = 2
+    long_seconds: PositiveFloat = 3600
+    silence_dbfs: Annotated[float, Field(le=0)] = -40
+    voice_seconds: PositiveFloat = 0.3
+
+
 class Limits(_Section):
     uploads: PositiveInt = 512
     uploads_per_user: PositiveInt = 64
@@ -311,6 +326,7 @@ class Settings(BaseSettings):
     auth: Auth = Auth()
     mongo: Mongo = Mongo()
     media: Media = Media()
+    examination: Examination = Examination()
     limits: Limits = Limits()
     submissions: Submissions = Submissions()
     reviews: Reviews = Reviews()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -52,6 +52,21 @@ class Listener(Protocol):
 
     def began(self, offset: int) -> None:
         """Changes after `offset` follow; of those before it some may never have been delivered."""
+
+
+class Listeners:
+    """Several who follow the change feed, one after the other."""
+
+    def __init__(self, listeners: Sequence[Listener]) -> None:
+        self._listeners = listeners
+
+    def changed(self, change: Change) -> None:
+        for listener in self._listeners:
+            listener.changed(change)
+
+    def began(self, offset: int) -> None:
+        for listener in self._listeners:
+            listener.began(offset)
 
 
 class ChangeFeed:

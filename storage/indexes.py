@@ -11,6 +11,7 @@ USER_TESTS = "user_tests"
 QUESTIONS = "questions"
 META = "meta"
 BROADCASTS = "broadcasts"
+LEASES = "leases"
 
 FIGURES = "figures"
 """The index that the review desk's figures are counted from."""
@@ -19,6 +20,9 @@ CHECKED_REVISION = 2
 
 _SILENT_SECONDS = 3600
 """How long after its last word a process's broadcast is kept."""
+
+_OVER_SECONDS = 24 * 3600
+"""How long after its end a lease is kept, and with it how often its work was begun."""
 
 SUBMISSION_INDEXES = [
     # Promise 4: one submission per student, section and user test, or per contents where there is no user test.
@@ -33,6 +37,10 @@ SUBMISSION_INDEXES = [
     IndexModel([("manual_review_id", ASCENDING)], unique=True, name="by_manual_review"),
     # Who owns a file, and which files a document points at (promise 2).
     IndexModel([("answers.files.path", ASCENDING)], unique=True, sparse=True, name="by_file"),
+    # The same of copies made of them.
+    IndexModel([("answers.files.examined.copies.path", ASCENDING)], unique=True, sparse=True, name="by_copy"),
+    # What was not looked at yet, the newest first; documents from before there were examinations count as such.
+    IndexModel([("is_examined", ASCENDING), ("_id", DESCENDING)], name="by_examination"),
     # The student's own list, newest first.
     IndexModel(
         [("student.id", ASCENDING), ("submitted_at", DESCENDING), ("_id", DESCENDING)], name="of_student"
@@ -136,4 +144,8 @@ async def ensure_indexes(database: Database) -> None:
         await database.collection(SUBMISSIONS).create_indexes(SUBMISSION_INDEXES)
         await database.collection(BROADCASTS).create_indexes(
             [IndexModel([("at", ASCENDING)], expireAfterSeconds=_SILENT_SECONDS, name="silent")]
+        )
+        # Those of submissions that are no more.
+        await database.collection(LEASES).create_indexes(
+            [IndexModel([("until", ASCENDING)], expireAfterSeconds=_OVER_SECONDS, name="over")]
         )

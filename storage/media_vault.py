@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -143,6 +143,29 @@ class MediaVault:
         """The documents of kept files are recorded, or never will be: they are no longer in hand, and the sweep
         goes by what MongoDB says."""
         self._in_hand.difference_update(paths)
+
+    def new_copies(self, count: int) -> list[Path]:
+        """Places among the drafts for copies that another process makes; left there, they are swept."""
+        copies = uuid.uuid4().hex
+        return [self._drafts / f"{copies}.{number}" for number in range(count)]
+
+    async def keep_copies(self, moves: Mapping[Path, str]) -> None:
+        """Give copies, which are on the disk, their names in folders of their originals, and have those names on
+        the disk too. They are in hand until `settled`."""
+
+        def rename() -> None:
+            for place, path in moves.items():
+                place.rename(self._root / path)
+            if self._settings.files.fsync:
+                for folder in {(self._root / path).parent for path in moves.values()}:
+                    _fsync_folder(folder)
+
+        self._in_hand.update(moves.values())
+        try:
+            await self.run(rename)
+        except BaseException:
+            self.settled(moves.values())  # those that have their name already fall to the sweep
+            raise
 
     # What follows runs in the vault's threads.
 

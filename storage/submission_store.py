@@ -7,9 +7,9 @@ A document is the submission's own shape plus three fields of the store: `_id` (
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from collections.abc import Collection as Some
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,7 @@ Document = dict[str, Any]
 
 _SUBMISSION = TypeAdapter(Submission)
 _STORED_FILES = TypeAdapter(tuple[StoredFile, ...])
+_FILE_PATH, _COPY_PATH = "answers.files.path", "answers.files.examined.copies.path"
 _PAGE = 100
 """Submissions read at once when all are gone through: some hundred files."""
 _ENDS_DRAFT = {Action.MARK, Action.CHECK, Action.REOPEN, Action.REPLACE}
@@ -119,6 +120,24 @@ class SubmissionStore:
             raise Duplicate from error
         return result.matched_count == 1
 
+    async def unexamined(self, limit: int) -> tuple[int, ...]:
+        with available():
+            found = self._submissions.find({"is_examined": {"$in": [False, None]}}, {"_id": 1})
+            documents = await found.sort("_id", DESCENDING).limit(limit).to_list(limit)
+        return tuple(document["_id"] for document in documents)
+
+    async def record_examined(self, before: Submission, after: Submission) -> bool:
+        # Only a replacement changes the answers, which are then those of other files.
+        guard = {
+            "_id": before.id,
+            "is_examined": {"$ne": True},
+            "answers.files.path": {"$all": [file.path for file in before.files]},
+        }
+        changes = {"answers": _document(after)["answers"], "is_examined": True, "last_action": Action.EXAMINE}
+        with available():
+            result = await self._submissions.update_one(guard, {"$set": changes})
+        return result.matched_count == 1
+
     async def expired_claims(self, moment: datetime, limit: int) -> tuple[Submission, ...]:
         with available():
             found = self._submissions.find({"claim.expires_at": {"$lte": moment}})
@@ -142,7 +161,7 @@ class SubmissionStore:
 
     async def find_owner(self, path: str) -> str | None:
         with available():
-            document = await self._submissions.find_one({"answers.files.path": path}, {"student.id": 1})
+            document = await self._submissions.find_one(_pointing_at([path]), {"student.id": 1})
         return document["student"]["id"] if document else None
 
     async def referenced(self, paths: Some[str]) -> set[str]:
@@ -154,13 +173,12 @@ class SubmissionStore:
         owners: dict[str, list[int]] = {}
         with available():
             cursor = self._submissions.find(
-                {"answers.files.path": {"$in": list(wanted)}}, {"answers.files.path": 1}
+                _pointing_at(list(wanted)), {_FILE_PATH: 1, _COPY_PATH: 1, "_id": 1}
             )
             async for document in cursor:
-                for answer in document["answers"]:
-                    for file in answer["files"]:
-                        if file["path"] in wanted:
-                            owners.setdefault(file["path"], []).append(document["_id"])
+                for path in _paths(document):
+                    if path in wanted:
+                        owners.setdefault(path, []).append(document["_id"])
         return owners
 
     async def all_files(self) -> AsyncIterator[tuple[SubmissionFiles, ...]]:
@@ -224,8 +242,36 @@ def _document(submission: Submission) -> Document:
     return document
 
 
+def _pointing_at(paths: list[str]) -> Document:
+    return {"$or": [{path: {"$in": paths}} for path in (_FILE_PATH, _COPY_PATH)]}
+
+
+def _paths(document: Mapping[str, Any]) -> Iterator[str]:
+    for answer in document["answers"]:
+        for file in answer["files"]:
+            yield file["path"]
+            for copy in (file.get("examined") or {}).get("copies", ()):
+                yield copy["path"]
+
+
 def _files(document: Mapping[str, Any]) -> tuple[StoredFile, ...]:
-    return _STORED_FILES.validate_python([file for answer in document["answers"] for file in answer["files"]])
+    originals = _STORED_FILES.validate_python(
+        [file for answer in document["answers"] for file in answer["files"]]
+    )
+    copies = tuple(
+        replace(
+            file,
+            path=copy.path,
+            media_type=copy.media_type,
+            size_bytes=copy.size_bytes,
+            sha256=copy.sha256,
+            examined=None,
+        )
+        for file in originals
+        if file.examined
+        for copy in file.examined.copies
+    )
+    return originals + copies
 
 
 def _identity(submission: Submission) -> str:
@@ -254,7 +300,9 @@ def _always_said(action: Action) -> set[str]:
     the document was read."""
     if action is Action.DRAFT:
         return set()
-    return {"claim", "draft"} if action in _ENDS_DRAFT else {"claim"}
+    said = {"claim", "draft"} if action in _ENDS_DRAFT else {"claim"}
+    # Of files that were examined since, nothing may stay.
+    return said | {"answers", "is_examined"} if action is Action.REPLACE else said
 
 
 def _draft_guard(action: Action, before: Submission) -> Document:

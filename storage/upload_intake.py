@@ -205,9 +205,8 @@ class UploadIntake:
     async def _remove_unless(self, kept: Submission, given_up: Submission) -> None:
         """Remove the files of `given_up`, none of which may be among those of `kept`: a write that had to be
         repeated can find its own first attempt in its way (promise 2). What cannot be removed the sweep takes."""
-        still = {file.path for file in kept.files}
         with contextlib.suppress(Unavailable, StorageFull):
-            await self._vault.remove(file.path for file in given_up.files if file.path not in still)
+            await self._vault.remove(given_up.paths - kept.paths)
 
     def _may_replace(self, earlier: Submission, new: Submission) -> bool:
         return (

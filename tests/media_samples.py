@@ -106,6 +106,12 @@ def recording(kind: str, seconds: float = 1.0, *, seed: int = 0) -> bytes:
     return _encode(_ENCODINGS[kind], seconds, seed)
 
 
+def sound_of(kind: str, pcm: bytes) -> bytes:
+    """The same of given sound: 16-bit samples at the rate of that kind."""
+    encoding = _ENCODINGS[kind]
+    return _encode(encoding, len(pcm) / 2 / encoding.rate, seed=0, pcm=pcm)
+
+
 def padded(data: bytes, size: int) -> bytes:
     """`data` (a WAV or a JPEG: players stop at the end these formats mark) with zeros up to `size` bytes.
 
@@ -168,7 +174,7 @@ class _Pipe:
         return bytes(self._written)
 
 
-def _encode(encoding: _Encoding, seconds: float, seed: int) -> bytes:
+def _encode(encoding: _Encoding, seconds: float, seed: int, pcm: bytes | None = None) -> bytes:
     output = io.BytesIO() if encoding.seekable else _Pipe()
     # Without bitexact, Ogg and Matroska draw random serial numbers.
     options = {"fflags": "bitexact"} | encoding.muxer
@@ -178,16 +184,17 @@ def _encode(encoding: _Encoding, seconds: float, seed: int) -> bytes:
             encoding.codec, rate=encoding.rate, layout=encoding.layout, options=dict(encoding.encoder)
         )
         assert isinstance(stream, AudioStream)
-        container.mux(stream.encode(_sound(encoding, seconds, seed)))
+        container.mux(stream.encode(_sound(encoding, seconds, seed, pcm)))
         container.mux(stream.encode(None))
     return output.getvalue()
 
 
-def _sound(encoding: _Encoding, seconds: float, seed: int) -> av.AudioFrame:
+def _sound(encoding: _Encoding, seconds: float, seed: int, pcm: bytes | None) -> av.AudioFrame:
     channels = 2 if encoding.layout == "stereo" else 1
     count = max(1, round(encoding.rate * seconds))
-    second = _voice_second(encoding.rate, channels, seed)
-    pcm = (second * math.ceil(count / encoding.rate))[: count * channels * 2]
+    if pcm is None:
+        second = _voice_second(encoding.rate, channels, seed)
+        pcm = (second * math.ceil(count / encoding.rate))[: count * channels * 2]
     frame = av.AudioFrame(format="s16", layout=encoding.layout, samples=count)
     plane = frame.planes[0]
     plane.update(pcm.ljust(plane.buffer_size, b"\0"))  # a plane is longer than its samples, for alignment

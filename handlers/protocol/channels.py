@@ -20,6 +20,7 @@ EVENT_TYPES: dict[Action, str] = {
     Action.MARK: "submission.released",
     Action.CHECK: "submission.checked",
     Action.REOPEN: "submission.reopened",
+    Action.EXAMINE: "submission.examined",
 }
 """What an action is called on the wire. A replacement is a creation under the same id, one revision on."""
 

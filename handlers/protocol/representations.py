@@ -6,14 +6,15 @@ Source: design section 3, *Answers*; the API document's 201 and 200 examples. St
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from handlers.protocol.list_query import write_cursor
-from handlers.protocol.media_link import MediaLinks
+from handlers.protocol.media_link import PREFIX, MediaLinks
 from storage.domain.anchored_comments import AnchoredComment
 from storage.domain.draft_grade import DraftGrade, own_draft
+from storage.domain.examination import CopyUse, Examined
 from storage.domain.grading import MAX_TOTAL, Grade
 from storage.domain.people import ADMINS, Person, Principal
 from storage.domain.ports import Page
@@ -48,6 +49,8 @@ class Representations:
     now: datetime
     rubrics: Rubrics = field(default_factory=dict)
     """What reviewers are to grade by."""
+    has_peaks: bool = False
+    """Waveforms as well, half a kB each: too much for lists and events."""
 
     def for_student(self, submission: Submission) -> Json:
         grade = submission.grade
@@ -62,6 +65,8 @@ class Representations:
             "exam_id": submission.exam_id,
             "submitted_at": iso(submission.submitted_at),
             "reviewed_at": iso(grade.checked_at) if grade else None,
+            "is_examined": submission.is_examined,
+            "warnings": _warnings(submission),
             "questions": [self._question(submission.section, answer) for answer in submission.answers],
             "score": _score(grade) if grade else None,
             "feedback": dict(grade.feedback) if grade else None,
@@ -87,11 +92,12 @@ class Representations:
         }
 
     def in_detail(self, submission: Submission, viewer: Principal | None = None) -> Json:
-        """What a reviewer sees, what to grade it by, all that ever happened to it, and the draft of `viewer`.
+        """What a reviewer sees, what to grade it by, the waveforms of recordings, all that ever happened to it, and
+        the draft of `viewer`.
 
         While two marks are being given, reviewers see their own alone; admins see both once they are to decide.
         """
-        return self.for_reviewer(submission) | {
+        return replace(self, has_peaks=True).for_reviewer(submission) | {
             "rubric": _rubric(self.rubrics.get(submission.section, {})),
             "draft": self._draft(submission, viewer),
             "marks": [
@@ -166,14 +172,54 @@ class Representations:
         return head | {"question": answer.question, "audio": self._file(answer.files[0])}
 
     def _file(self, file: StoredFile) -> Json:
-        return {
+        """`url` leads to the copy to look at or to listen to where there is one; `media_type`, `size_bytes` and
+        `sha256` are the original's."""
+        body = {
             "id": file.id,
-            "url": self.links.url(file.path, self.now.timestamp()),
+            "url": self._url(file, CopyUse.VIEW) or self.links.url(file.path, self.now.timestamp()),
             "uploaded_at": iso(file.uploaded_at),
             "media_type": file.media_type,
             "size_bytes": file.size_bytes,
             "sha256": file.sha256,
         }
+        if file.examined is not None:
+            body |= self._found(file, file.examined)
+        return body
+
+    def _found(self, file: StoredFile, examined: Examined) -> Json:
+        body: Json = {"original_url": PREFIX + file.path}
+        if file.media_type.startswith("image/"):
+            return body | {
+                "width": examined.width,
+                "height": examined.height,
+                "thumbnail_url": self._url(file, CopyUse.THUMBNAIL),
+            }
+        body |= {
+            "duration_seconds": examined.duration_seconds,
+            "codec": examined.codec,
+            "bitrate": examined.bitrate,
+        }
+        return body | {"peaks": list(examined.peaks)} if self.has_peaks else body
+
+    def _url(self, file: StoredFile, use: CopyUse) -> str | None:
+        copy = file.examined.copy_for(use) if file.examined else None
+        return self.links.url(copy.path, self.now.timestamp()) if copy else None
+
+
+def _warnings(submission: Submission) -> list[Json]:
+    """Why a file may not be possible to grade, for the student to read."""
+    return [
+        {
+            "code": warning,
+            "warning": warning.sentence,
+            "question_number": answer.number,
+            "file_id": file.id,
+        }
+        for answer in submission.answers
+        for file in answer.files
+        if file.examined
+        for warning in file.examined.warnings
+    ]
 
 
 def counts_json(counts: Mapping[Status, int]) -> Json:

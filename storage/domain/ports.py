@@ -62,7 +62,7 @@ class QueueFilter:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionFiles:
-    """A submission's id, and the files its document points at."""
+    """A submission's id, and the files its document points at: originals, and copies as if they were files too."""
 
     submission: int
     files: tuple[StoredFile, ...]
@@ -93,6 +93,13 @@ class Submissions(Protocol):
         """Have a 201 for a submission that was only found, not written, stand like any other (promise 1), and have
         it remembered if it has a `receipt`. False, and nothing is changed, if the submission has other contents or
         that key by now. Raises Duplicate if another submission of the student has the key."""
+
+    async def unexamined(self, limit: int) -> tuple[int, ...]:
+        """Ids of submissions whose files were not looked at yet, the newest first."""
+
+    async def record_examined(self, before: Submission, after: Submission) -> bool:
+        """Write what was found out of the files of `before`, unless others took their place or somebody else has
+        written it; False then. Whoever claims or grades meanwhile neither hinders it nor is hindered."""
 
     async def expired_claims(self, moment: datetime, limit: int) -> tuple[Submission, ...]:
         """Submissions whose claim ran out by `moment` and is still there, the oldest first."""

@@ -7,6 +7,7 @@ nothing, `refusal` explains why from the document as it then is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +25,7 @@ from storage.domain.errors import (
     NotClaimed,
     StaleRevision,
 )
+from storage.domain.examination import Examined
 from storage.domain.grading import Grade
 from storage.domain.people import Person
 
@@ -58,6 +60,8 @@ class Action(StrEnum):
     REOPEN = "reopened"
     ACKNOWLEDGE = "acknowledged"
     """A repeat under a new Idempotency-Key got the first 201 again: nothing changed but the receipts."""
+    EXAMINE = "examined"
+    """Nobody did it: its files were looked at, see `storage/media_examiner.py`."""
 
 
 ALLOWED: dict[Action, Status] = {
@@ -104,6 +108,8 @@ class StoredFile:
     size_bytes: int
     sha256: str
     uploaded_at: datetime
+    examined: Examined | None = None
+    """None until it was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +195,8 @@ class Submission:
     """Double marking: those of its present contents, while no result came of them."""
     history: tuple[HistoryEntry, ...] = ()
     receipts: tuple[Receipt, ...] = ()
+    is_examined: bool = False
+    """Whether its present files were looked at."""
 
     def claim_at(self, moment: datetime) -> Claim | None:
         """The claim in force at `moment`; an expired one counts for nothing."""
@@ -229,6 +237,12 @@ class Submission:
     def photos(self) -> frozenset[int]:
         """The ids of the photos."""
         return frozenset(file.id for file in self.files) if self.section is Section.WRITING else frozenset()
+
+    @property
+    def paths(self) -> set[str]:
+        """Of its files and of all copies made of them."""
+        copies = {copy.path for file in self.files if file.examined for copy in file.examined.copies}
+        return copies | {file.path for file in self.files}
 
     @property
     def contents_revision(self) -> int:
@@ -324,6 +338,7 @@ def replaced(before: Submission, new: Submission) -> Submission:
         entry,
         submitted_at=new.submitted_at,
         answers=new.answers,
+        is_examined=False,
         content_digest=new.content_digest,
         user_test_id=before.user_test_id if before.user_test_id is not None else new.user_test_id,
         exam_id=new.exam_id,
@@ -337,7 +352,13 @@ def acknowledged(submission: Submission, receipt: Receipt | None = None) -> Subm
     """The submission as the 201 showed it that acknowledged its contents, or those of `receipt`: pending, whatever
     became of it since."""
     as_it_was = replace(
-        submission, status=Status.PENDING, revision=submission.contents_revision, grade=None, claim=None
+        submission,
+        status=Status.PENDING,
+        revision=submission.contents_revision,
+        grade=None,
+        claim=None,
+        answers=_unexamined(submission.answers),
+        is_examined=False,
     )
     if receipt is None:
         return as_it_was
@@ -348,9 +369,28 @@ def acknowledged(submission: Submission, receipt: Receipt | None = None) -> Subm
         as_it_was,
         revision=receipt.revision,
         submitted_at=then.submitted_at,
-        answers=then.answers,
+        answers=_unexamined(then.answers),
         user_test_id=then.user_test_id,
         exam_id=then.exam_id,
+    )
+
+
+def with_examined(before: Submission, found: Mapping[str, Examined]) -> Submission:
+    """With what was found out of its files, by their paths. No revision: nobody has to look again for it."""
+    answers = tuple(
+        replace(
+            answer,
+            files=tuple(replace(file, examined=found.get(file.path, file.examined)) for file in answer.files),
+        )
+        for answer in before.answers
+    )
+    return replace(before, answers=answers, is_examined=True)
+
+
+def _unexamined(answers: tuple[Answer, ...]) -> tuple[Answer, ...]:
+    return tuple(
+        replace(answer, files=tuple(replace(file, examined=None) for file in answer.files))
+        for answer in answers
     )
 
 
@@ -369,7 +409,7 @@ def _outlived(receipt: Receipt, before: Submission) -> Receipt:
     """`receipt` with the contents it speaks of, which the submission is about to lose."""
     if receipt.replaced is not None:
         return receipt
-    contents = Contents(before.submitted_at, before.answers, before.user_test_id, before.exam_id)
+    contents = Contents(before.submitted_at, _unexamined(before.answers), before.user_test_id, before.exam_id)
     return replace(receipt, replaced=contents)
 
 

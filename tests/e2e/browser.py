@@ -7,7 +7,7 @@ import itertools
 import json
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,10 @@ def chromium() -> str:
 
 
 @asynccontextmanager
-async def open_page(url: str, folder: Path) -> AsyncIterator[Page]:
-    """A browser with a fresh profile below `folder` that has loaded `url`; gone in the end."""
+async def open_page(url: str, folder: Path, *switches: str) -> AsyncIterator[Page]:
+    """A browser with a fresh profile below `folder`, and more switches, that has loaded `url`; gone in the end."""
     profile = folder / "chromium"
-    process = _start(profile, folder / "chromium.log")
+    process = _start(profile, folder / "chromium.log", switches)
     try:
         port_file = profile / "DevToolsActivePort"
         await eventually(lambda: port_file.exists() and port_file.read_text().count("\n") > 0)
@@ -105,8 +105,8 @@ class Page:
         return message
 
 
-def _start(profile: Path, log_path: Path) -> subprocess.Popen[bytes]:
+def _start(profile: Path, log_path: Path, switches: Sequence[str]) -> subprocess.Popen[bytes]:
     with log_path.open("wb") as log:
         return subprocess.Popen(
-            [chromium(), *_SWITCHES, f"--user-data-dir={profile}"], stdout=log, stderr=log
+            [chromium(), *_SWITCHES, *switches, f"--user-data-dir={profile}"], stdout=log, stderr=log
         )

@@ -104,10 +104,12 @@ class SdkClient(ABC):
         return found()[-1]
 
     def told(self, channel: str) -> list[tuple[str, int]]:
-        """What happened to which submission, as far as it was heard on `channel`, in its order."""
+        """What people did to which submission, as far as it was heard on `channel`, in its order. Examinations,
+        which come when they come, are left out."""
         heard = [each for each in self.heard if each.channel == channel and each.offset]
         assert [each.offset for each in heard] == sorted({each.offset for each in heard})
-        return [(each.type.removeprefix("submission."), each.submission["id"]) for each in heard]
+        told = [(each.type.removeprefix("submission."), each.submission["id"]) for each in heard]
+        return [each for each in told if each[0] != "examined"]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something this client is told."""

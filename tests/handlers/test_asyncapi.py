@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 from handlers.protocol.centrifugo import CloseCode, ErrorCode, UnsubscribeCode
+from server.services import Built
 from storage.domain.people import Role
 from tests import asyncapi
 from tests.conftest import Tokens
@@ -70,7 +71,7 @@ def test_has_the_codes_with_which_the_server_ends_a_subscription() -> None:
 @pytest.mark.gen_test(timeout=30)
 @pytest.mark.settings(status={"ping_seconds": 1})
 async def test_every_message_in_it_is_sent_and_has_what_it_says(
-    base_url: str, client: httpx.AsyncClient, tokens: Tokens
+    base_url: str, client: httpx.AsyncClient, tokens: Tokens, built: Built
 ) -> None:
     """An undocumented field anywhere, or a documented one that is not there, would be noticed."""
     async with (
@@ -81,6 +82,10 @@ async def test_every_message_in_it_is_sent_and_has_what_it_says(
         left = await desk.subscribe("queue:speaking")
         assert await desk.refused("subscribe", channel="user:42") == 103
         await _live(client, tokens, student, desk)
+        while await built.examiner.examine_next():
+            pass
+        await student.meets("submission.examined", times=3)
+        await desk.meets("submission.examined", times=3)
         await desk.ask("unsubscribe", channel="queue:speaking")
         where = {"recover": True, "epoch": left["epoch"], "offset": left["offset"]}
         assert "publications" in await desk.subscribe("queue:speaking", **where)

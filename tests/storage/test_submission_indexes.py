@@ -72,7 +72,7 @@ async def test_indexes_are_made_once_and_may_be_asked_for_again(database: Databa
     await ensure_indexes(database)
     assert await database.collection(SUBMISSIONS).index_information() == before
     unique = {name for name, index in before.items() if index.get("unique")}
-    assert unique == {"one_per_identity", "one_per_key", "by_manual_review", "by_file"}
+    assert unique == {"one_per_identity", "one_per_key", "by_manual_review", "by_file", "by_copy"}
 
 
 async def fill(store: SubmissionStore) -> None:

@@ -82,6 +82,7 @@ def test_every_action_is_an_event_but_a_renewed_claim_and_a_201_given_again() ->
         "submission.released",
         "submission.checked",
         "submission.reopened",
+        "submission.examined",
     }
 
 

@@ -12,9 +12,10 @@ import pytest
 from handlers.protocol.list_query import read_cursor
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.representations import Json, Representations, iso
+from storage.domain.examination import CopyUse, Examined, FileCopy, MediaWarning
 from storage.domain.people import Person
 from storage.domain.ports import Page, Position
-from storage.domain.submission import Status, Submission, checked, reopened
+from storage.domain.submission import Status, Submission, checked, reopened, with_examined
 from tests.submissions import (
     ADMIN,
     CHECKED,
@@ -52,6 +53,43 @@ def file_json(number: int, path: str, media_type: str) -> Json:
     }
 
 
+VIEW = FileCopy(CopyUse.VIEW, "writing/a-view.jpg", "image/jpeg", 900, "f" * 64)
+THUMBNAIL = replace(VIEW, use=CopyUse.THUMBNAIL, path="writing/a-thumb.jpg")
+
+
+def test_an_examined_photo_is_shown_by_its_copy_and_described_by_its_original() -> None:
+    found = Examined((MediaWarning.TINY,), (VIEW, THUMBNAIL), width=300, height=400)
+    seen = SHOWN.for_student(with_examined(WRITING, {"writing/a.jpg": found}))
+    assert seen["is_examined"]
+    assert seen["warnings"] == [
+        {"code": "tiny", "warning": MediaWarning.TINY.sentence, "question_number": 1, "file_id": 1}
+    ]
+    assert seen["questions"][0]["images"] == [
+        file_json(1, "writing/a.jpg", "image/jpeg")
+        | {
+            "url": LINKS.url(VIEW.path, NOW.timestamp()),
+            "original_url": "/media/writing/a.jpg",
+            "width": 300,
+            "height": 400,
+            "thumbnail_url": LINKS.url(THUMBNAIL.path, NOW.timestamp()),
+        },
+        file_json(2, "writing/b.jpg", "image/jpeg"),
+    ]
+
+
+def test_waveforms_are_in_the_detail_only() -> None:
+    found = Examined(duration_seconds=1.5, codec="opus", bitrate=64_000, peaks=bytes([0, 50, 100]))
+    examined = with_examined(SPEAKING, {"speaking/a.webm": found})
+    expected = file_json(4, "speaking/a.webm", "audio/webm") | {
+        "original_url": "/media/speaking/a.webm",
+        "duration_seconds": 1.5,
+        "codec": "opus",
+        "bitrate": 64_000,
+    }
+    assert SHOWN.for_reviewer(examined)["questions"][0]["audio"] == expected
+    assert SHOWN.in_detail(examined)["questions"][0]["audio"] == expected | {"peaks": [0, 50, 100]}
+
+
 def test_a_pending_writing_submission_as_its_student_sees_it() -> None:
     assert SHOWN.for_student(WRITING) == {
         "id": 789,
@@ -64,6 +102,8 @@ def test_a_pending_writing_submission_as_its_student_sees_it() -> None:
         "exam_id": 456,
         "submitted_at": "2025-10-08T12:30:45.123Z",
         "reviewed_at": None,
+        "is_examined": False,
+        "warnings": [],
         "questions": [
             {
                 "question_number": 1,
