@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.protocol.list_query import MAX_ID, read_list_query, read_next_filter, read_queue_filter
 from handlers.small_body import SmallBodyHandler
-from storage.domain.people import REVIEWERS
-from storage.domain.ports import QueueFilter
+from storage.domain.people import ADMINS, REVIEWERS
+from storage.domain.ports import QueueFilter, Viewer
 from storage.domain.submission import Section
 
 
@@ -29,7 +30,9 @@ class ManualReviewsHandler(SmallBodyHandler):
 
     async def get(self) -> None:
         query = read_list_query(self.query_argument)
-        wanted = read_queue_filter(self.query_argument, self.principal.person.id, self.services.clock())
+        asked = read_queue_filter(self.query_argument, self.principal.person.id, self.services.clock())
+        viewer = Viewer(self.principal.person.id, decides=self.principal.role in ADMINS)
+        wanted = replace(asked, viewer=viewer)
         submissions = self.services.submissions
         page = await submissions.queue(wanted, query.after, query.limit)
         counts = await submissions.counts(wanted.section)
@@ -48,10 +51,12 @@ class NextReviewHandler(SmallBodyHandler):
         body = self.optional_json_body(NextBody)
         asked = read_next_filter(self.query_argument)
         wanted = QueueFilter(
-            section=body.section_type or asked.section, exam_id=body.exam_id or asked.exam_id
+            section=body.section_type or asked.section,
+            exam_id=body.exam_id or asked.exam_id,
+            viewer=Viewer(self.principal.person.id, decides=False),  # a decision is no next one to grade
         )
         submission = await self.services.desk.claim_next(wanted, self.principal.person)
         if submission is None:
             self.set_status(204)
             return
-        self.write_json(self.representations.in_detail(submission))
+        self.write_json(self.representations.in_detail(submission, self.principal))

@@ -11,7 +11,7 @@ import asyncio
 from handlers.protocol.channels import queue_section
 from handlers.protocol.representations import Json, Representations
 from storage.domain.errors import Unavailable
-from storage.domain.ports import QueueFilter, Submissions
+from storage.domain.ports import QueueFilter, Submissions, Viewer
 from storage.domain.submission import Section
 
 _OWN_LATEST, _OLDEST_PENDING = 50, 200
@@ -39,7 +39,7 @@ class StatusSnapshots:
                 reading = asyncio.ensure_future(
                     self._own(user_id, offset, represent)
                     if section is None
-                    else self._queue(section, offset, represent)
+                    else self._queue(section, user_id, offset, represent)
                 )
                 reading.add_done_callback(self._end_turn)
                 return await asyncio.shield(reading)
@@ -56,7 +56,10 @@ class StatusSnapshots:
         page = await self._submissions.of_student(user_id, None, _OWN_LATEST)
         return represent.snapshot(page.submissions, offset)
 
-    async def _queue(self, section: Section, offset: int, represent: Representations) -> Json:
-        page = await self._submissions.queue(QueueFilter(section=section), None, _OLDEST_PENDING)
+    async def _queue(self, section: Section, user_id: str, offset: int, represent: Representations) -> Json:
+        viewer = Viewer(user_id, decides=True)
+        page = await self._submissions.queue(
+            QueueFilter(section=section, viewer=viewer), None, _OLDEST_PENDING
+        )
         counts = await self._submissions.counts(section)
         return represent.queue_snapshot(page.submissions, offset, counts)

@@ -60,6 +60,8 @@ def queue_list(of: QueueFilter) -> SortedList:
         wanted["claim.expires_at"] = {"$gt": of.claimed_by.moment}
     if of.checked_by is not None:
         wanted["grade.reviewer.id"] = of.checked_by
+    if of.viewer is not None and of.status is Status.PENDING:
+        wanted |= open_to(of.viewer.id, decides=of.viewer.decides)
     index = _index(of)
     if of.section is not None:
         wanted["section"] = of.section
@@ -73,6 +75,14 @@ def queue_list(of: QueueFilter) -> SortedList:
 def held_by_nobody(moment: datetime) -> Document:
     """Never claimed, or released, or claimed with a lease that ran out by `moment`."""
     return {"claim.expires_at": {"$not": {"$gt": moment}}}
+
+
+def open_to(reviewer_id: str, *, decides: bool) -> Document:
+    """A filter that leaves out the pending submissions that are not for this reviewer: those they gave the first of
+    two marks, and those between whose two marks only an admin (`decides`) chooses."""
+    if decides:
+        return {"$nor": [{"marks.0.reviewer.id": reviewer_id, "marks.1": {"$exists": False}}]}
+    return {"marks.reviewer.id": {"$ne": reviewer_id}, "marks.1": {"$exists": False}}
 
 
 _BY_SECTION = {"queue_of_exam", "checked_of_exam", "checked_by", "checked_by_of_exam"}

@@ -55,14 +55,6 @@ def last_action_of(document: Mapping[str, Any]) -> Action:
     return Action(document["last_action"])
 
 
-def open_to(reviewer_id: str, *, decides: bool) -> Document:
-    """A filter that leaves out the pending submissions that are not for this reviewer: those they gave the first of
-    two marks, and those between whose two marks only an admin (`decides`) chooses."""
-    if decides:
-        return {"$nor": [{"marks.0.reviewer.id": reviewer_id, "marks.1": {"$exists": False}}]}
-    return {"marks.reviewer.id": {"$ne": reviewer_id}, "marks.1": {"$exists": False}}
-
-
 class SubmissionStore:
     """The `Submissions` port on MongoDB."""
 

@@ -45,6 +45,15 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
+class Viewer:
+    """A reviewer, to whom what they gave the first of two marks is closed; `decides`: to whom what two marks did
+    not settle is open."""
+
+    id: str
+    decides: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QueueFilter:
     """Which submissions of the queue are meant: those to which all that is not None applies.
 
@@ -58,6 +67,8 @@ class QueueFilter:
     waiting_since: datetime | None = None
     claimed_by: Holder | None = None
     checked_by: str | None = None
+    viewer: Viewer | None = None
+    """None: all of them, whoever may grade them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from storage.domain.people import Person
 from storage.domain.submission import Action, Needs, Status, Submission, checked, claimed, drafted
 from storage.indexes import SUBMISSIONS
 from storage.review_desk import ReviewDesk, ReviewRules
-from storage.submission_store import SubmissionStore, open_to
+from storage.review_queue import open_to
+from storage.submission_store import SubmissionStore
 from tests.storage.submissions import grade_of, pending
 from tests.submissions import ADMIN, COLLEAGUE, REVIEWER
 
