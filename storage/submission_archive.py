@@ -12,6 +12,7 @@ import structlog
 from zipstream import ZipStream
 
 from storage.domain.errors import NotFound
+from storage.domain.examination import CopyUse
 from storage.domain.submission import StoredFile
 from storage.media_vault import MediaVault
 
@@ -22,8 +23,9 @@ _CHUNK_BYTES = 256 << 10
 
 
 def served_file(vault: MediaVault, file: StoredFile) -> Path:
-    """The copy of `file` that people are given."""
-    return vault.locate(file.path)
+    """The copy of `file` that people are given: the one made to be looked at or listened to, if there is one."""
+    copy = file.examined.copy_for(CopyUse.VIEW) if file.examined else None
+    return vault.locate(copy.path if copy else file.path)
 
 
 class SubmissionArchive:
