@@ -29,8 +29,10 @@ class Socket(Protocol):
     """An open socket, seen from here. No method waits or raises."""
 
     deadlines: SocketDeadlines
-    is_occupied: bool
-    """A command is being dealt with, and nothing is read."""
+
+    @property
+    def is_occupied(self) -> bool:
+        """A command is being dealt with, and nothing is read."""
 
     def look_at_the_clock(self, now: float) -> None:
         """Do what is due at `now`."""

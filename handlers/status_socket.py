@@ -75,7 +75,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self._limits = limits
         self._subscriptions: dict[str, Subscription] = {}
         self._is_closed = False
-        self.is_occupied = False
+        self._command: asyncio.Task[Any] | None = None
 
     # Tornado's hooks
 
@@ -111,7 +111,7 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
 
     async def on_message(self, message: str | bytes) -> None:
         """Tornado reads the next frame only when this one is dealt with."""
-        self.is_occupied = True
+        self._command = asyncio.current_task()
         try:
             for command in centrifugo.read_commands(message):
                 if not self._pace.admits(time.monotonic()):
@@ -130,8 +130,11 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         except Exception:
             log.exception("unexpected error on a socket")
             self.disconnect(CloseCode.SERVER_ERROR)
+        except asyncio.CancelledError:
+            if not self._is_closed:
+                raise
         finally:
-            self.is_occupied = False
+            self._command = None
 
     def on_close(self) -> None:
         self._forget()
@@ -148,6 +151,10 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
                 self.disconnect(CloseCode.NO_PONG)
             case Due.NO_REFRESH:
                 self.disconnect(CloseCode.EXPIRED)
+
+    @property
+    def is_occupied(self) -> bool:
+        return self._command is not None
 
     def look_at_the_peer(self) -> None:
         """Nothing is read while a command waits for MongoDB: who leaves then would keep their place among five."""
@@ -323,10 +330,13 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
         self.ui = ObjectDict()  # the names of templates, of which there are none
 
     def _forget(self) -> None:
-        """Leave the hub. Idempotent: closing and being closed both come here."""
+        """Leave the hub, and have a command that waits for MongoDB end: until then the peer's close is not read.
+        Idempotent: closing and being closed both come here."""
         if self._is_closed:
             return
         self._is_closed = True
+        if self._command is not None and self._command is not asyncio.current_task():
+            self._command.cancel()
         self._outbox.give_up()
         for channel in list(self._subscriptions):
             self._leave(channel)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,28 @@ from tests.handlers.plain_socket import connected_socket, open_socket
 from tests.handlers.tokens import signed
 from tests.server.mongod_process import pid_of
 from tests.serving import SECRET
+
+
+@pytest.mark.gen_test(timeout=90)
+async def test_a_stop_while_snapshots_are_waited_for_is_nobodys_error(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path, TURANTALIM_AUTH__SECRET=SECRET).start()
+    mongod = pid_of(server.state_dir)
+    try:
+        async with AsyncExitStack() as stack:
+            sockets = [await stack.enter_async_context(open_socket(server.url)) for _ in range(8)]
+            hang(mongod)
+            for number, waiting in enumerate(sockets):
+                token = signed(user_id=str(number))
+                await waiting.send({"id": 1, "connect": {"token": token}})
+            os.kill(server.pid, signal.SIGTERM)
+            assert [await waiting.close_code() for waiting in sockets] == [3001] * 8
+            os.kill(mongod, signal.SIGCONT)
+            assert server.ended() == 0
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(mongod, signal.SIGCONT)
+        server.make_sure_it_ended()
+    assert server.log_lines("error") == []
 
 
 @pytest.mark.gen_test(timeout=90)

@@ -36,8 +36,8 @@ class Job:
         if (folder / f"fails-{number}").exists():
             return int((folder / f"fails-{number}").read_text())
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-        is_ready()
         say(f"worker {number} {os.getpid()}")
+        is_ready()
         signal.sigwait([signal.SIGTERM])
         while (folder / f"busy-{number}").exists():
             time.sleep(0.01)
