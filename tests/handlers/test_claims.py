@@ -145,24 +145,25 @@ async def test_a_claim_s_body_is_refused_when_it_is_wrong(client: httpx.AsyncCli
 async def test_the_others_see_a_taken_over_claim_and_a_next_one_at_once(
     base_url: str, client: httpx.AsyncClient, cast: Cast, tokens: Tokens
 ) -> None:
-    created = await submit_speaking(client, cast.student)
     async with (
         connected_socket(base_url, tokens.mint("9", Role.REVIEWER)) as reviewer,
         connected_socket(base_url, tokens.mint("42")) as student,
     ):
         await reviewer.subscribe("queue:speaking")
+        path = review_path(await submit_speaking(client, cast.student))
         await ask_next(client, cast.colleague)
-        await client.post(f"{review_path(created)}claim/", headers=cast.admin, json=TAKE_OVER)
-        await client.put(review_path(created), headers=cast.admin, json=grade())
-        heard = [await reviewer.publication() for _ in range(3)]
-        assert [each.data["type"] for each in heard] == [
+        await client.post(f"{path}claim/", headers=cast.admin, json=TAKE_OVER)
+        await client.put(path, headers=cast.admin, json=grade())
+        heard = [(await reviewer.publication()).data for _ in range(4)]
+        assert [each["type"] for each in heard] == [
+            "submission.created",
             "submission.claimed",
             "submission.claimed",
             "submission.checked",
         ]
-        holders = [each.data["submission"]["claim"]["reviewer"]["id"] for each in heard[:2]]
-        assert holders == ["8", "1"]
-        assert (await student.publication()).data["type"] == "submission.checked"
+        assert [each["submission"]["claim"]["reviewer"]["id"] for each in heard[1:3]] == ["8", "1"]
+        own = [(await student.publication()).data["type"] for _ in range(2)]
+        assert own == ["submission.created", "submission.checked"]
 
 
 async def test_filters_of_the_queue_are_about_whoever_asks(client: httpx.AsyncClient, cast: Cast) -> None:
