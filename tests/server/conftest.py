@@ -20,8 +20,7 @@ def installation(tmp_path: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def quick_server(tmp_path: Path, shared_mongod: dict[str, str]) -> Iterator[ServerProcess]:
-    """Without examinations: these add files when they come to it."""
-    server = ServerProcess(tmp_path, TURANTALIM_EXAMINATION__ENABLED="false", **shared_mongod)
+    server = ServerProcess(tmp_path, **shared_mongod)
     try:
         yield server.start()
     finally:
