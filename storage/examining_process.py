@@ -27,7 +27,7 @@ DISK_TROUBLE = os.EX_TEMPFAIL
 """Exit status: a copy could not be written; what was found is not known."""
 _LINE_BYTES = 64 << 10
 _BEGIN_SECONDS = 10.0
-"""Besides the time for the first file: to start Python and load FFmpeg takes 0.1 s, on a busy machine 1 s."""
+"""Besides the time for the first file: to start Python and load FFmpeg takes 0.15 s, on a busy machine more."""
 
 
 class Medium(StrEnum):

@@ -18,7 +18,11 @@ PRODUCT = ("run.py",)
 
 
 class ServerProcess:
-    """One server below `folder`, on a free port. `environment` holds TURANTALIM_… overrides."""
+    """One server below `folder`, on a free port. `environment` holds TURANTALIM_… overrides.
+
+    Examinations are off unless it says otherwise: they add files and publications when they come to it, where
+    tests of uploads, disks and sockets look at every one.
+    """
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.folder = folder
@@ -29,6 +33,7 @@ class ServerProcess:
             "TURANTALIM_SERVER__STATE_DIR": str(folder / "var"),
             "TURANTALIM_MEDIA__ROOT": str(folder / "media"),
             "TURANTALIM_LOGS__FORMAT": "json",
+            "TURANTALIM_EXAMINATION__ENABLED": "false",
             **environment,
         }
         self._process: subprocess.Popen[str] | None = None

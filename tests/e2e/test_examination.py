@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.e2e.server_process import ServerProcess
 from tests.media_samples import recording
 from tests.odd_media import duration_of
 from tests.people import SPEAKING, Student, files_of
+from tests.storage.uploads import drafts_on_disk
 
 FAKE_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 RECORD = """async (path, token, milliseconds) => {
@@ -50,7 +52,16 @@ PLAY = """async (url, where) => {
   return { duration: Number.isFinite(duration) ? duration : null, seekable, at: audio.currentTime }
 }"""
 RECORDED_SECONDS = 4.0
-DEATH_OF_A_LEASE = {"TURANTALIM_EXAMINATION__SCAN_SECONDS": "1"}
+EXAMINING = {"TURANTALIM_EXAMINATION__ENABLED": "true", "TURANTALIM_EXAMINATION__SCAN_SECONDS": "1"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ServerProcess]:
+    server = ServerProcess(tmp_path, **EXAMINING)
+    try:
+        yield server.start()
+    finally:
+        server.make_sure_it_ended()
 
 
 @pytest.mark.gen_test(timeout=120)
@@ -78,33 +89,28 @@ async def test_a_recording_of_chromium_can_be_sought_in(server: ServerProcess, t
 
 
 @pytest.mark.gen_test(timeout=120)
-async def test_an_examination_that_death_cuts_off_is_done_after_the_restart(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path, **DEATH_OF_A_LEASE)
-    try:
-        token = server.start().token("42")
-        long = {101: ("answer.webm", recording("webm-live", 900), "audio/webm")}
-        async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
-            created = await Student(http, token).submit_answers(long)
-        await eventually(lambda: bool(examining(server.pid)))
-        (child,) = examining(server.pid)
-        server.kill()
-        await eventually(lambda: not is_running(child))
-        server.start()
-        async with sdk_client(server.websocket_url, token) as student:
-            shown = student.snapshots["user:42"]["submissions"][0]
-            if not shown["is_examined"]:
-                shown = (await student.hears("submission.examined", created["id"])).submission
-        assert shown["warnings"] == []
-        assert files_of(shown)[0]["duration_seconds"] == pytest.approx(900, abs=1)
-        (draft_folder,) = [path for path in (server.media_root / ".drafts").iterdir() if path.is_dir()]
-        assert [path.name for path in draft_folder.iterdir()] == ["lock"]
-        checked = server.run("fsck", "--deep")
-        assert (checked.returncode, checked.stdout.count("\n")) == (0, 1), checked.stdout
-        assert "2 files" in checked.stdout
-        assert server.stop() == 0
-        assert server.log_lines("error") == []
-    finally:
-        server.make_sure_it_ended()
+async def test_an_examination_that_death_cuts_off_is_done_after_the_restart(server: ServerProcess) -> None:
+    token = server.token("42")
+    long = {101: ("answer.webm", recording("webm-live", 900), "audio/webm")}
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as http:
+        created = await Student(http, token).submit_answers(long)
+    await eventually(lambda: bool(examining(server.pid)))
+    (child,) = examining(server.pid)
+    server.kill()
+    await eventually(lambda: not is_running(child))
+    server.start()
+    async with sdk_client(server.websocket_url, token) as student:
+        shown = student.snapshots["user:42"]["submissions"][0]
+        if not shown["is_examined"]:
+            shown = (await student.hears("submission.examined", created["id"])).submission
+    assert shown["warnings"] == []
+    assert files_of(shown)[0]["duration_seconds"] == pytest.approx(900, abs=1)
+    assert drafts_on_disk(server.media_root) == []
+    checked = server.run("fsck", "--deep")
+    assert (checked.returncode, checked.stdout.count("\n")) == (0, 1), checked.stdout
+    assert "2 files" in checked.stdout
+    assert server.stop() == 0
+    assert server.log_lines("error") == []
 
 
 @pytest.mark.gen_test(timeout=120)
