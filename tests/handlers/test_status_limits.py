@@ -14,6 +14,7 @@ import websockets
 from websockets.client import ClientProtocol
 from websockets.uri import parse_uri
 
+from handlers.base import Application
 from handlers.protocol.centrifugo import CloseCode
 from handlers.status_socket import MAX_INBOUND_BYTES
 from server.services import Built
@@ -148,6 +149,17 @@ async def test_refuses_one_socket_too_many_before_the_upgrade(base_url: str, tok
             assert refused.value.response.status_code == 503
             assert refused.value.response.headers["Retry-After"]
         await stack.enter_async_context(connected_socket(base_url, tokens.mint("43")))
+
+
+@pytest.mark.gen_test
+async def test_opens_no_socket_while_the_server_stops(base_url: str, app: Application) -> None:
+    """Over a connection kept alive, say: nobody would tell it 3001 any more."""
+    app.stopping = True
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with open_socket(base_url):
+            pass
+    assert refused.value.response.status_code == 503
+    assert refused.value.response.headers["Retry-After"]
 
 
 @pytest.mark.gen_test
