@@ -1,6 +1,6 @@
 # Two commands matter: `make run` and `make test`. Both install everything they need into .venv/.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fuzz benchmark-upload format lock clean
+.PHONY: help run test check fuzz benchmark-upload format openapi lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,6 +16,7 @@ help:
 	@echo "make fuzz    fuzz the upload form for a minute (FUZZ=-max_total_time=600: for ten)"
 	@echo "make benchmark-upload   measure uploads beside other servers (minutes; see benchmarks/README.md)"
 	@echo "make format  let ruff rewrite the files"
+	@echo "make openapi rewrite openapi.json from what the handlers say of themselves"
 	@echo "make lock    rewrite constraints.txt from what is installed"
 	@echo "make clean   remove .venv and caches (never var/, which holds answers)"
 
@@ -39,6 +40,10 @@ benchmark-upload: $(VENV)/.run
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+openapi: $(VENV)/.run
+	@$(BIN)/python run.py openapi > openapi.new
+	@mv openapi.new openapi.json
 
 lock: $(VENV)/.dev
 	@{ echo '# Versions of what requirements.txt and requirements-dev.txt bring along; `make lock` rewrites it.'; \

@@ -20,6 +20,7 @@ from server.services import Built
 from storage.change_feed import Change
 from storage.domain.people import Role
 from storage.domain.submission import Action
+from tests import openapi
 from tests.conftest import Tokens
 from tests.handlers import wire
 from tests.handlers.plain_socket import connected_socket, open_socket, socket_url
@@ -91,7 +92,7 @@ async def test_accepts_the_origin_of_the_servers_own_pages(base_url: str, tokens
 async def test_a_request_that_is_not_upgraded_is_answered_like_any_other(
     base_url: str, method: str, headers: dict[str, str], status: int
 ) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         answer = await http.request(method, "/connection/websocket", headers=headers)
     assert answer.status_code == status
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -196,7 +197,7 @@ async def test_closes_a_reader_that_is_too_slow_and_nobody_else(
     base_url: str, built: Built, tokens: Tokens
 ) -> None:
     token = tokens.mint("7", Role.REVIEWER)
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         student, reviewer = Student(http, tokens.mint("42")), Reviewer(http, token)
         for number in range(1, 21):
             last = await student.submit_writing(number, [PAGE], [PAGE])
@@ -222,7 +223,7 @@ async def test_closes_a_reader_that_is_too_slow_and_nobody_else(
 async def test_a_snapshot_larger_than_the_bound_reaches_a_reader_who_keeps_up(
     base_url: str, tokens: Tokens
 ) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         student = Student(http, tokens.mint("42"))
         for number in range(1, 9):
             await student.submit_writing(number, [PAGE], [PAGE])
