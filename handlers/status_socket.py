@@ -97,7 +97,15 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
             raise Forbidden("This origin is not among cors.allowed_origins")
         if self.services.hub.is_full:
             raise Busy
+        self._check_handshake()
         await super().get(*args, **kwargs)
+
+    def _check_handshake(self) -> None:
+        """Refuse what Tornado would in words of its own (RFC 6455, 4.2.1); another version it answers with 426."""
+        headers = self.request.headers
+        tokens = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
+        if "upgrade" not in tokens or not headers.get("Host") or not headers.get("Sec-WebSocket-Key"):
+            raise InvalidRequest("This is no handshake of a WebSocket")
 
     def check_origin(self, origin: str) -> bool:
         host = self.request.headers.get("Host", "")

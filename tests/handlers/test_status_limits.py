@@ -24,6 +24,7 @@ from tests import openapi
 from tests.conftest import Tokens
 from tests.handlers import wire
 from tests.handlers.plain_socket import connected_socket, open_socket, socket_url
+from tests.handlers.refusals import Refusal
 from tests.media_samples import photo
 from tests.people import Reviewer, Student, photo_file
 
@@ -97,6 +98,38 @@ async def test_a_request_that_is_not_upgraded_is_answered_like_any_other(
     assert answer.status_code == status
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+
+
+HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"Connection": "keep-alive"}, 400),
+        ({"Sec-WebSocket-Key": ""}, 400),
+        ({"Sec-WebSocket-Version": "12"}, 426),
+        ({"Sec-WebSocket-Version": ""}, 426),
+    ],
+)
+async def test_a_handshake_that_is_none_is_answered_as_documented(
+    base_url: str, changes: dict[str, str], status: int
+) -> None:
+    async with wire.connect(base_url) as connection:
+        await connection.send(wire.request_head("GET", "/connection/websocket", HANDSHAKE | changes))
+        answer = await connection.answer()
+    assert answer.status_code == status
+    assert answer.headers["X-Request-Id"]
+    if status == 400:
+        Refusal(400, "invalid").check(answer)
+    else:
+        assert (answer.content, answer.headers["Sec-WebSocket-Version"]) == (b"", "13")
 
 
 @pytest.mark.gen_test
