@@ -40,6 +40,8 @@ class Moment(
 ):
     """ISO 8601, UTC, milliseconds."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": ["2025-10-08T12:30:45.123Z"]})
+
 
 class AnswerModel(BaseModel):
     """What an answer's JSON may hold, and nothing else."""
