@@ -1,6 +1,6 @@
 # Two commands matter: `make run` and `make test`. Both install everything they need into .venv/.
 .DEFAULT_GOAL := help
-.PHONY: help run test check fuzz benchmark-upload benchmark-status format lock clean
+.PHONY: help run test check fuzz benchmark-upload benchmark-status format openapi lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,6 +17,7 @@ help:
 	@echo "make benchmark-upload   measure uploads beside other servers (minutes; see benchmarks/README.md)"
 	@echo "make benchmark-status   the same for sockets: memory, pushes, fan-out, a storm of reconnects"
 	@echo "make format  let ruff rewrite the files"
+	@echo "make openapi rewrite openapi.json from what the handlers say of themselves"
 	@echo "make lock    rewrite constraints.txt from what is installed"
 	@echo "make clean   remove .venv and caches (never var/, which holds answers)"
 
@@ -43,6 +44,10 @@ benchmark-status: $(VENV)/.run
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+openapi: $(VENV)/.run
+	@$(BIN)/python run.py openapi > openapi.new
+	@mv openapi.new openapi.json
 
 lock: $(VENV)/.dev
 	@{ echo '# Versions of what requirements.txt and requirements-dev.txt bring along; `make lock` rewrites it.'; \

@@ -24,6 +24,7 @@ from handlers.keys_in_progress import KeysInProgress
 from handlers.metrics import Metrics
 from handlers.protocol.media_link import MediaLinks
 from handlers.protocol.multipart_stream import StreamLimits
+from handlers.protocol.operations import Documented
 from handlers.protocol.pace import PaceLimits
 from handlers.protocol.representations import Representations
 from handlers.protocol.upload_form import FormLimits
@@ -138,6 +139,8 @@ class BaseHandler(RequestHandler):
     public: ClassVar[bool] = False
     serves_to_the_end: ClassVar[bool] = False
     """Also while the server stops and only lets the uploads in flight finish."""
+    documented: ClassVar[Documented | None] = None
+    """What openapi.json says of it; a test fails for a route whose handler has none."""
     _principal: Principal | None = None
 
     def __init__(self, application: Application, request: HTTPServerRequest, **kwargs: Any) -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from handlers.auth import USER_ID
+from handlers.protocol.answer_models import Access
+from handlers.protocol.operations import Documented, Json, Operation
 from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import NotFound
 from storage.domain.people import Person, Role
@@ -20,7 +22,7 @@ def _is_user_id(text: str) -> str:
     return text
 
 
-class Wanted(BaseModel):
+class TokenRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     user_id: Annotated[str, Field(coerce_numbers_to_str=True), AfterValidator(_is_user_id)]
@@ -32,6 +34,17 @@ class DevTokenHandler(SmallBodyHandler):
     """Body `{"user_id", "role", "name"}` → `{"access": JWT}`; 404 unless `auth.dev_login` is in force."""
 
     public = True
+    documented = Documented(
+        "/dev/token",
+        tag="operation",
+        post=Operation(
+            "A token for anyone, on a developer's own machine",
+            {200: Json(Access)},
+            description="404 unless `auth.dev_login` is in force.",
+            body=Json(TokenRequest, example={"user_id": "42", "role": "student", "name": "Ali Valiyev"}),
+            refusals=(NotFound,),
+        ),
+    )
 
     async def admit(self) -> None:
         await super().admit()
@@ -39,6 +52,6 @@ class DevTokenHandler(SmallBodyHandler):
             raise NotFound
 
     def post(self) -> None:
-        wanted = self.json_body(Wanted)
+        wanted = self.json_body(TokenRequest)
         token = self.services.auth.mint(Person(wanted.user_id, wanted.name), wanted.role, _TTL_SECONDS)
         self.write_json({"access": token})

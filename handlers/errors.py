@@ -70,7 +70,11 @@ def is_unforeseen(error: BaseException | None) -> bool:
 
 
 def status_of(error: ServiceError) -> int:
-    return next(STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES)
+    return status_of_class(type(error))
+
+
+def status_of_class(error: type[ServiceError]) -> int:
+    return next(STATUSES[cls] for cls in error.__mro__ if cls in STATUSES)
 
 
 def answer_to(error: ServiceError) -> ErrorAnswer:

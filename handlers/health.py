@@ -6,6 +6,8 @@ import asyncio
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from handlers.protocol.answer_models import Error, Health, Readiness
+from handlers.protocol.operations import Bytes, Documented, Json, Operation
 from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import ServiceError, Unavailable
 
@@ -16,6 +18,9 @@ _CHECK_SECONDS = 5.0
 class HealthHandler(SmallBodyHandler):
     """GET /healthz: 200 while the process lives."""
 
+    documented = Documented(
+        "/healthz", tag="operation", get=Operation("Is the process alive?", {200: Json(Health)})
+    )
     public = True
     serves_to_the_end = True
 
@@ -26,6 +31,15 @@ class HealthHandler(SmallBodyHandler):
 class ReadyHandler(SmallBodyHandler):
     """GET /readyz: 503 without MongoDB's primary or a writable media root, saying which."""
 
+    documented = Documented(
+        "/readyz",
+        tag="operation",
+        get=Operation(
+            "Can it serve?",
+            {200: Json(Readiness), 503: Json(Readiness | Error)},
+            description="503 without MongoDB's primary or a writable media root; an `Error` while it stops.",
+        ),
+    )
     public = True
 
     async def get(self) -> None:
@@ -50,6 +64,11 @@ class ReadyHandler(SmallBodyHandler):
 class MetricsHandler(SmallBodyHandler):
     """GET /metrics, in the Prometheus text format."""
 
+    documented = Documented(
+        "/metrics",
+        tag="operation",
+        get=Operation("Metrics for Prometheus", {200: Bytes((CONTENT_TYPE_LATEST.partition(";")[0],))}),
+    )
     public = True
     serves_to_the_end = True
 

@@ -6,10 +6,19 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from handlers.protocol.answer_models import SubmissionInDetail
+from handlers.protocol.operations import Documented, Json, Operation
 from handlers.small_body import SmallBodyHandler
 from storage.domain.anchored_comments import AnchoredComment, Box
 from storage.domain.draft_grade import DraftChange
-from storage.domain.errors import NotFound
+from storage.domain.errors import (
+    AlreadyChecked,
+    ClaimedByAnother,
+    Conflict,
+    NotChecked,
+    NotFound,
+    StaleRevision,
+)
 from storage.domain.grading import GivenGrade
 from storage.domain.people import ADMINS, REVIEWERS
 
@@ -88,6 +97,28 @@ class DraftBody(BaseModel):
 class ManualReviewHandler(SmallBodyHandler):
     """GET: one submission with media, claim and history. PUT: its grade. PATCH: a draft of it."""
 
+    documented = Documented(
+        "/multilevel/manual-reviews/{manual_review_id}/",
+        get=Operation("One submission, with its history", {200: Json(SubmissionInDetail)}),
+        put=Operation(
+            "Grade it",
+            {200: Json(SubmissionInDetail)},
+            description=(
+                "`revision` is what the reviewer saw; `score` has `task1_score` (at most 24.75) and `task2_score` "
+                "(50.25) for Writing, `total_score` (75) for Speaking, from 0 in steps of 0.25; `feedback` has "
+                "`task1_comment`, `task2_comment` or `comment`, each optional."
+            ),
+            body=Json(
+                GradeBody,
+                example={
+                    "revision": 1,
+                    "score": {"task1_score": 20.5, "task2_score": 45},
+                    "feedback": {"task1_comment": "Good structure.", "task2_comment": "Clear arguments."},
+                },
+            ),
+            refusals=(AlreadyChecked, ClaimedByAnother, StaleRevision, Conflict),
+        ),
+    )
     access = REVIEWERS
 
     async def get(self, manual_review_id: str) -> None:
@@ -118,6 +149,15 @@ class ManualReviewHandler(SmallBodyHandler):
 class ReopenHandler(SmallBodyHandler):
     """POST: checked → pending again; admins only."""
 
+    documented = Documented(
+        "/multilevel/manual-reviews/{manual_review_id}/reopen/",
+        post=Operation(
+            "Make a checked one pending again",
+            {200: Json(SubmissionInDetail)},
+            description="The earlier grade stays in the history.",
+            refusals=(NotChecked, Conflict),
+        ),
+    )
     access = ADMINS
 
     async def post(self, manual_review_id: str) -> None:

@@ -12,14 +12,17 @@ import aiofiles.os
 from tornado.iostream import StreamClosedError
 
 from handlers.protocol.byte_range import read_range
+from handlers.protocol.operations import Bytes, Documented, Empty, Operation, Parameter
 from handlers.small_body import SmallBodyHandler
-from storage.domain.errors import Forbidden, NotFound
+from storage.domain.errors import Forbidden, NotFound, RangeNotSatisfiable
 from storage.domain.media_rules import MEDIA_TYPE_BY_EXTENSION
 from storage.domain.people import EVERYONE
 from storage.domain.photo_metadata import Part, cut, shown_parts, size_of
 
 _CHUNK_BYTES = 256 << 10
 """One thread hop reads this much; a slow reader holds no more than this in memory."""
+_MEDIA_TYPES = tuple(sorted(set(MEDIA_TYPE_BY_EXTENSION.values())))
+_CACHED = ("ETag", "Accept-Ranges", "Cache-Control")
 
 
 class MediaHandler(SmallBodyHandler):
@@ -30,6 +33,28 @@ class MediaHandler(SmallBodyHandler):
     """
 
     access = EVERYONE
+    documented = Documented(
+        "/media/{section}/{year}/{month}/{day}/{name}",
+        tag="media",
+        get=Operation(
+            "A file",
+            {
+                200: Bytes(_MEDIA_TYPES, _CACHED),
+                206: Bytes(_MEDIA_TYPES, (*_CACHED, "Content-Range")),
+                304: Empty(_CACHED),
+            },
+            description="`url` fields name it. Their query opens it without a token; else owner and reviewers may.",
+            parameters=(
+                Parameter("expires", {"type": "string"}, "Of a signed link."),
+                Parameter("signature", {"type": "string"}, "Of a signed link."),
+                Parameter("Range", {"type": "string"}, "One range of bytes; others are ignored.", "header"),
+                Parameter("If-Range", {"type": "string"}, "The ETag that the range belongs to.", "header"),
+                Parameter("If-None-Match", {"type": "string"}, place="header"),
+            ),
+            refusals=(RangeNotSatisfiable,),
+            link=True,
+        ),
+    )
 
     async def authorise(self) -> None:
         """A signed link needs no token; with a token, it does not matter that a link is over."""

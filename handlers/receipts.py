@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from handlers.protocol.answer_models import Receipt
+from handlers.protocol.operations import Documented, Json, Operation
 from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import NotFound
 from storage.domain.people import STUDENTS
@@ -12,6 +14,15 @@ class ReceiptHandler(SmallBodyHandler):
     """GET /multilevel/receipts/{key}/: the body of the 201 that was given under the key."""
 
     access = STUDENTS
+    documented = Documented(
+        "/multilevel/receipts/{key}/",
+        tag="uploads",
+        get=Operation(
+            "Did my upload arrive?",
+            {200: Json(Receipt)},
+            description="The body of the 201 that was given under that `Idempotency-Key`.",
+        ),
+    )
 
     async def get(self, key: str) -> None:
         submission = await self.services.submissions.find_by_key(self.principal.person.id, key)

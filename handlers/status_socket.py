@@ -27,6 +27,7 @@ from handlers.protocol import centrifugo
 from handlers.protocol.centrifugo import CloseCode, Connected, ErrorCode, Subscribed, UnsubscribeCode
 from handlers.protocol.channels import may_have, user_channel
 from handlers.protocol.command_pace import CommandPace
+from handlers.protocol.operations import Documented, Empty, Operation
 from handlers.protocol.socket_deadlines import DeadlineLimits, Due, SocketDeadlines
 from handlers.protocol.websocket_frame import text_frames
 from handlers.small_body import SmallBodyHandler
@@ -69,6 +70,20 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
     """One client. Commands are answered in the order they came."""
 
     public = True  # the token comes in the connect command, never in the URL
+    documented = Documented(
+        "/connection/websocket",
+        tag="status",
+        get=Operation(
+            "Live status, a WebSocket",
+            {101: Empty(), 426: Empty(("Sec-WebSocket-Version",))},
+            description=(
+                "In the JSON variant of the Centrifugo client protocol; asyncapi.yaml has every message. The token "
+                "comes in the connect command. 403: an origin that is not among `cors.allowed_origins`; 503: one "
+                "socket too many."
+            ),
+            refusals=(InvalidRequest, Forbidden, Busy),
+        ),
+    )
 
     def initialize(self, feed: ChangeFeed, limits: StatusLimits) -> None:
         self._feed = feed
@@ -89,7 +104,15 @@ class StatusSocketHandler(BaseHandler, WebSocketHandler):
             raise Unavailable
         if self.services.hub.is_full:
             raise Busy
+        self._check_handshake()
         await super().get(*args, **kwargs)
+
+    def _check_handshake(self) -> None:
+        """Refuse what Tornado would in words of its own (RFC 6455, 4.2.1); another version it answers with 426."""
+        headers = self.request.headers
+        tokens = {token.strip().lower() for token in headers.get("Connection", "").split(",")}
+        if "upgrade" not in tokens or not headers.get("Host") or not headers.get("Sec-WebSocket-Key"):
+            raise InvalidRequest("This is no handshake of a WebSocket")
 
     def check_origin(self, origin: str) -> bool:
         host = self.request.headers.get("Host", "")
@@ -349,6 +372,7 @@ class NoSocketHandler(SmallBodyHandler):
     """Requests to the socket's path that ask for no upgrade."""
 
     public = True
+    documented = StatusSocketHandler.documented
 
     def get(self) -> None:
         raise InvalidRequest("This is a WebSocket: connect with ws:// or wss://")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from handlers.protocol.answer_models import Results, Submission, SubmissionInQueue
 from handlers.protocol.list_query import read_list_query
+from handlers.protocol.operations import CURSOR, LIMIT, Documented, Json, Operation
 from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import Forbidden, NotFound
 from storage.domain.people import EVERYONE, STUDENTS
@@ -12,6 +14,18 @@ class TestResultHandler(SmallBodyHandler):
     """GET /multilevel/test-result/{id}/: its student and reviewers; another student's is 403 (promise 9)."""
 
     access = EVERYONE
+    documented = Documented(
+        "/multilevel/test-result/{test_result_id}/",
+        tag="results",
+        get=Operation(
+            "One result",
+            {200: Json(Submission | SubmissionInQueue)},
+            description=(
+                "Its student's; reviewers see its student and claim too. While it is pending `reviewed_at`, "
+                "`score`, `feedback` and `reviewer` are null."
+            ),
+        ),
+    )
     __test__ = False  # for pytest: a handler, not a test
 
     async def get(self, test_result_id: str) -> None:
@@ -30,6 +44,13 @@ class TestResultsHandler(SmallBodyHandler):
     """GET /multilevel/test-results/: the student's own, newest first."""
 
     access = STUDENTS
+    documented = Documented(
+        "/multilevel/test-results/",
+        tag="results",
+        get=Operation(
+            "One's own results", {200: Json(Results)}, description="Newest first.", parameters=(CURSOR, LIMIT)
+        ),
+    )
     __test__ = False
 
     async def get(self) -> None:

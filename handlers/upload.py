@@ -12,18 +12,40 @@ from collections.abc import Awaitable
 from typing import ClassVar
 
 import structlog
+from pydantic import BaseModel
 
 from handlers.errors import as_service_error
+from handlers.protocol.answer_models import SpeakingCreated, WritingSubmission
 from handlers.protocol.body_phase import Phase
+from handlers.protocol.form_schemas import speaking, writing
 from handlers.protocol.idempotency_key import read_key, read_upload_id
 from handlers.protocol.multipart_stream import MultipartStream
+from handlers.protocol.operations import Documented, Form, Json, Operation, Parameter
 from handlers.protocol.speaking_form import SpeakingPlan
 from handlers.protocol.upload_form import FormPlan, UploadForm
 from handlers.protocol.upload_quota import Share
 from handlers.protocol.writing_form import WritingPlan
 from handlers.request_body import BodyHandler
 from handlers.upload_progress import UploadProgress
-from storage.domain.errors import InvalidRequest, KeyReused, ServiceError, TooLarge
+from storage.domain.errors import (
+    AlreadySubmitted,
+    Busy,
+    InProgress,
+    InvalidForm,
+    InvalidRequest,
+    KeyReused,
+    MalformedBody,
+    MissingFields,
+    NotFound,
+    NotMultipart,
+    NotStored,
+    ServiceError,
+    StorageFull,
+    TooLarge,
+    TooManyUploads,
+    UnknownReference,
+    UnsupportedMedia,
+)
 from storage.domain.people import STUDENTS
 from storage.domain.submission import Section, Submission
 from storage.draft import Draft
@@ -34,6 +56,49 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 1 << 20
 """One thread hop for this much: smaller batches cost hops, larger ones memory. The usual Writing upload, three
 photos of 300 KB, is one hop as a whole."""
+
+_REFUSALS = (
+    AlreadySubmitted,
+    Busy,
+    InProgress,
+    InvalidForm,
+    KeyReused,
+    MalformedBody,
+    MissingFields,
+    NotFound,
+    NotMultipart,
+    NotStored,
+    StorageFull,
+    TooManyUploads,
+    UnknownReference,
+    UnsupportedMedia,
+)
+_HEADERS = (
+    Parameter(
+        "Idempotency-Key",
+        {"type": "string", "pattern": "^[!-~]{1,255}$"},
+        "The same form sent again under it gives the first 201 again, anything else is 422.",
+        "header",
+    ),
+    Parameter(
+        "X-Upload-Id",
+        {"type": "string"},
+        "8 to 64 letters, digits and hyphens: progress is published under it. Any other value is ignored.",
+        "header",
+    ),
+)
+
+
+def _documented(path: str, summary: str, form: Form, created: type[BaseModel]) -> Documented:
+    upload = Operation(
+        summary,
+        {201: Json(created)},
+        description="The same contents sent again give the first 201 again.",
+        body=form,
+        parameters=_HEADERS,
+        refusals=_REFUSALS,
+    )
+    return Documented(path, tag="uploads", post=upload)
 
 
 class UploadHandler(BodyHandler):
@@ -194,8 +259,14 @@ class UploadHandler(BodyHandler):
 class WritingUploadHandler(UploadHandler):
     section = Section.WRITING
     plan = WritingPlan
+    documented = _documented(
+        "/multilevel/testcheck/writing/", "Hand in Writing photos", writing(), WritingSubmission
+    )
 
 
 class SpeakingUploadHandler(UploadHandler):
     section = Section.SPEAKING
     plan = SpeakingPlan
+    documented = _documented(
+        "/multilevel/testcheck/speaking/", "Hand in Speaking recordings", speaking(), SpeakingCreated
+    )

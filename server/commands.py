@@ -1,4 +1,4 @@
-"""What `python run.py …` can do: serve, token, import-catalogue, sweep, fsck."""
+"""What `python run.py …` can do: serve, token, import-catalogue, sweep, fsck, openapi."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from handlers.auth import USER_ID
+from server.application import document_text
 from server.embedded_mongod import EmbeddedMongod
 from server.exit_status import FAILED, exit_status
 from server.lifecycle import Duties, serve
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(wanted: argparse.Namespace) -> int:
+    if wanted.command == "openapi":
+        sys.stdout.write(document_text())
+        return 0
     settings = load_settings(wanted.config)
     configure_logs(settings.logs)
     match wanted.command:
@@ -78,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("sweep", help="remove old drafts and files no document points at, once")
     fsck = commands.add_parser("fsck", help="compare documents with files; exits 1 on a broken promise")
     fsck.add_argument("--deep", action="store_true", help="read every file and compare its SHA-256")
+    commands.add_parser("openapi", help="print the description of the HTTP API (OpenAPI 3.1)")
     return parser
 
 

@@ -22,9 +22,9 @@ from storage.domain.errors import InvalidForm
 from storage.domain.media_rules import MediaKind
 from storage.domain.submission import Section
 
-_AUDIO = re.compile(r"answers\[(0|[1-9][0-9]{0,2})\]\[speaking_audio\]")
-_QUESTION = re.compile(r"answers\[(0|[1-9][0-9]{0,2})\]\[question\]")
-_PART = re.compile(r"part([123])_audio")
+AUDIO = re.compile(r"answers\[(0|[1-9][0-9]{0,2})\]\[speaking_audio\]")
+QUESTION = re.compile(r"answers\[(0|[1-9][0-9]{0,2})\]\[question\]")
+PART = re.compile(r"part([123])_audio")
 _TEXTS = {"test_result_id", "user_test_id", "exam_id", "section_type"}
 
 
@@ -32,14 +32,14 @@ class SpeakingPlan:
     """Recordings by question or by part, at least one."""
 
     def reads(self, name: str) -> bool:
-        return name in _TEXTS or _QUESTION.fullmatch(name) is not None
+        return name in _TEXTS or QUESTION.fullmatch(name) is not None
 
     def kind_of(self, name: str) -> MediaKind | None:
-        return MediaKind.AUDIO if _AUDIO.fullmatch(name) or _PART.fullmatch(name) else None
+        return MediaKind.AUDIO if AUDIO.fullmatch(name) or PART.fullmatch(name) else None
 
     def admit(self, name: str, sent: Collection[str], limits: FormLimits) -> None:
-        by_part = _PART.fullmatch(name) is not None
-        if any((_PART.fullmatch(other) is not None) is not by_part for other in sent):
+        by_part = PART.fullmatch(name) is not None
+        if any((PART.fullmatch(other) is not None) is not by_part for other in sent):
             raise wrong_fields({name: ["Send either answers[i][speaking_audio] or partN_audio, not both."]})
         if len(sent) >= limits.answers:
             raise wrong_fields({name: [f"No more than {limits.answers} recordings."]})
@@ -48,7 +48,7 @@ class SpeakingPlan:
         if not sent:
             raise InvalidForm("Kamida bitta javob yuborilishi kerak")
         problems = Problems()
-        by_part = any(_PART.fullmatch(name) for name in sent)
+        by_part = any(PART.fullmatch(name) for name in sent)
         answers = _by_part(texts, sent, problems) if by_part else _by_question(texts, sent, problems)
         sheet = AnswerSheet(
             Section.SPEAKING,
@@ -64,7 +64,7 @@ class SpeakingPlan:
 
 def _by_part(texts: Mapping[str, str], sent: Collection[str], problems: Problems) -> tuple[SheetAnswer, ...]:
     for name in texts:
-        if _QUESTION.fullmatch(name):
+        if QUESTION.fullmatch(name):
             problems.wrong(name, "Send either answers[i][question] or partN_audio, not both.")
     return tuple(SheetAnswer(int(name[4]), f"part{name[4]}", (name,)) for name in sorted(sent))
 
@@ -72,8 +72,8 @@ def _by_part(texts: Mapping[str, str], sent: Collection[str], problems: Problems
 def _by_question(
     texts: Mapping[str, str], sent: Collection[str], problems: Problems
 ) -> tuple[SheetAnswer, ...]:
-    recordings = {int(match[1]): name for name in sent if (match := _AUDIO.fullmatch(name))}
-    asked = {int(match[1]): name for name in texts if (match := _QUESTION.fullmatch(name))}
+    recordings = {int(match[1]): name for name in sent if (match := AUDIO.fullmatch(name))}
+    asked = {int(match[1]): name for name in texts if (match := QUESTION.fullmatch(name))}
     questions: dict[int, int] = {}
     for index in sorted(recordings.keys() | asked.keys()):
         field = f"answers[{index}][question]"

@@ -17,7 +17,7 @@ from storage.domain.answer_sheet import AnswerSheet, SheetAnswer
 from storage.domain.media_rules import MediaKind
 from storage.domain.submission import Section
 
-_IMAGE = re.compile(r"task([12])_image([1-9][0-9]{0,2})")
+IMAGE = re.compile(r"task([12])_image([1-9][0-9]{0,2})")
 _TEXTS = {"user_test_id", "exam_id", "section_type"}
 _TASKS = {1: "letter", 2: "essay"}
 
@@ -29,7 +29,7 @@ class WritingPlan:
         return name in _TEXTS
 
     def kind_of(self, name: str) -> MediaKind | None:
-        return MediaKind.IMAGE if _IMAGE.fullmatch(name) else None
+        return MediaKind.IMAGE if IMAGE.fullmatch(name) else None
 
     def admit(self, name: str, sent: Collection[str], limits: FormLimits) -> None:
         task = name.partition("_")[0]
@@ -52,4 +52,4 @@ class WritingPlan:
 
 
 def _images(sent: Collection[str]) -> list[tuple[str, re.Match[str]]]:
-    return [(name, match) for name in sent if (match := _IMAGE.fullmatch(name))]
+    return [(name, match) for name in sent if (match := IMAGE.fullmatch(name))]

@@ -45,8 +45,9 @@ def chromium() -> str:
 
 
 @asynccontextmanager
-async def open_page(url: str, folder: Path, *switches: str) -> AsyncIterator[Page]:
-    """A browser with a fresh profile below `folder`, and more switches, that has loaded `url`; gone in the end."""
+async def open_page(url: str, folder: Path, *switches: str, before: str = "") -> AsyncIterator[Page]:
+    """A browser with a fresh profile below `folder`, and more switches, that has loaded `url`; gone in the end.
+    `before`: JavaScript that runs ahead of the page's own."""
     profile = folder / "chromium"
     process = _start(profile, folder / "chromium.log", switches)
     try:
@@ -57,7 +58,7 @@ async def open_page(url: str, folder: Path, *switches: str) -> AsyncIterator[Pag
             tab = (await http.put(f"http://127.0.0.1:{port}/json/new?about:blank")).json()
         async with websockets.connect(tab["webSocketDebuggerUrl"], proxy=None, max_size=None) as connection:
             page = Page(connection)
-            await page.load(url)
+            await page.load(url, before)
             yield page
     finally:
         process.kill()
@@ -72,8 +73,9 @@ class Page:
         self._connection = connection
         self._numbers = itertools.count(1)
 
-    async def load(self, url: str) -> None:
+    async def load(self, url: str, before: str = "") -> None:
         await self._command("Page.enable")
+        await self._command("Page.addScriptToEvaluateOnNewDocument", source=before)
         await self._command("Page.navigate", url=url)
         async with asyncio.timeout(_WAIT_SECONDS):
             while (await self._message()).get("method") != "Page.loadEventFired":

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
+
+from tests import openapi
 
 
 @pytest.mark.gen_test
 async def test_is_alive_and_ready(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as client:
+    async with openapi.client(base_url) as client:
         alive, ready = await client.get("/healthz"), await client.get("/readyz/")
     assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
     assert (ready.status_code, ready.json()) == (200, {"status": "ready", "mongodb": "ok", "media": "ok"})
@@ -16,7 +17,7 @@ async def test_is_alive_and_ready(base_url: str) -> None:
 
 @pytest.mark.gen_test
 async def test_counts_requests_in_the_prometheus_format(base_url: str) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as client:
+    async with openapi.client(base_url) as client:
         await client.get("/healthz")
         metrics = await client.get("/metrics")
     assert metrics.headers["Content-Type"].startswith("text/plain; version=")

@@ -21,9 +21,11 @@ from server.services import Built
 from storage.change_feed import Change
 from storage.domain.people import Role
 from storage.domain.submission import Action
+from tests import openapi
 from tests.conftest import Tokens
 from tests.handlers import wire
 from tests.handlers.plain_socket import connected_socket, open_socket, socket_url
+from tests.handlers.refusals import Refusal
 from tests.media_samples import photo
 from tests.people import Reviewer, Student, photo_file
 
@@ -92,11 +94,43 @@ async def test_accepts_the_origin_of_the_servers_own_pages(base_url: str, tokens
 async def test_a_request_that_is_not_upgraded_is_answered_like_any_other(
     base_url: str, method: str, headers: dict[str, str], status: int
 ) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         answer = await http.request(method, "/connection/websocket", headers=headers)
     assert answer.status_code == status
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+
+
+HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"Connection": "keep-alive"}, 400),
+        ({"Sec-WebSocket-Key": ""}, 400),
+        ({"Sec-WebSocket-Version": "12"}, 426),
+        ({"Sec-WebSocket-Version": ""}, 426),
+    ],
+)
+async def test_a_handshake_that_is_none_is_answered_as_documented(
+    base_url: str, changes: dict[str, str], status: int
+) -> None:
+    async with wire.connect(base_url) as connection:
+        await connection.send(wire.request_head("GET", "/connection/websocket", HANDSHAKE | changes))
+        answer = await connection.answer()
+    assert answer.status_code == status
+    assert answer.headers["X-Request-Id"]
+    if status == 400:
+        Refusal(400, "invalid").check(answer)
+    else:
+        assert (answer.content, answer.headers["Sec-WebSocket-Version"]) == (b"", "13")
 
 
 @pytest.mark.gen_test
@@ -208,7 +242,7 @@ async def test_closes_a_reader_that_is_too_slow_and_nobody_else(
     base_url: str, built: Built, tokens: Tokens
 ) -> None:
     token = tokens.mint("7", Role.REVIEWER)
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         student, reviewer = Student(http, tokens.mint("42")), Reviewer(http, token)
         for number in range(1, 21):
             last = await student.submit_writing(number, [PAGE], [PAGE])
@@ -234,7 +268,7 @@ async def test_closes_a_reader_that_is_too_slow_and_nobody_else(
 async def test_a_snapshot_larger_than_the_bound_reaches_a_reader_who_keeps_up(
     base_url: str, tokens: Tokens
 ) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         student = Student(http, tokens.mint("42"))
         for number in range(1, 9):
             await student.submit_writing(number, [PAGE], [PAGE])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-import httpx
 import pytest
 
 from handlers import status_socket
 from storage.domain.people import Role
+from tests import openapi
 from tests.conftest import Tokens
 from tests.handlers.plain_socket import connected_socket, open_socket
 from tests.media_samples import photo
@@ -123,7 +123,7 @@ async def test_whoever_is_a_reviewer_no_more_loses_the_queues_at_the_next_refres
             if "unsubscribe" in push.get("push", {})
         ]
         assert ended == [("queue:writing", 2000), ("queue:speaking", 2000)]
-        async with httpx.AsyncClient(base_url=base_url) as http:
+        async with openapi.client(base_url) as http:
             sent = await Student(http, tokens.mint("7")).submit_writing(1, [PAGE], [PAGE])
         heard = await socket.publication()
         assert (heard.channel, heard.data["submission"]["id"]) == ("user:7", sent["id"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 
 from storage.domain.people import Role
+from tests import openapi
 from tests.conftest import Tokens
 from tests.handlers.plain_socket import Json, connected_socket, open_socket
 from tests.media_samples import photo
@@ -22,7 +22,7 @@ UPLOADS = 30
 @pytest.mark.gen_test
 async def test_a_student_who_comes_back_gets_what_they_missed(base_url: str, tokens: Tokens) -> None:
     token = tokens.mint("42")
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         student, reviewer = Student(http, token), Reviewer(http, tokens.mint("7", Role.ADMIN))
         async with open_socket(base_url) as before:
             left = (await before.connect(token))["subs"]["user:42"]
@@ -51,7 +51,7 @@ async def test_whoever_missed_more_than_may_wait_for_them_gets_a_snapshot(
     token = tokens.mint("7", Role.REVIEWER)
     async with connected_socket(base_url, token) as before:
         left = await before.subscribe("queue:writing")
-    async with httpx.AsyncClient(base_url=base_url) as http, connected_socket(base_url, token) as witness:
+    async with openapi.client(base_url) as http, connected_socket(base_url, token) as witness:
         await witness.subscribe("queue:writing")
         for number in range(1, 9):
             await Student(http, tokens.mint("42")).submit_writing(number, [PAGE], [PAGE])
@@ -80,7 +80,7 @@ async def test_whoever_missed_nothing_gets_neither_publications_nor_a_snapshot(
 @pytest.mark.gen_test
 async def test_a_queue_recovers_claims_too_and_its_own_section_only(base_url: str, tokens: Tokens) -> None:
     token = tokens.mint("7", Role.REVIEWER)
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         async with connected_socket(base_url, token) as before:
             left = {
                 channel: await before.subscribe(channel) for channel in ("queue:writing", "queue:speaking")
@@ -106,7 +106,7 @@ async def test_whoever_cannot_recover_gets_a_snapshot(
     base_url: str, tokens: Tokens, epoch: str | None, offset: int | None
 ) -> None:
     token = tokens.mint("42")
-    async with httpx.AsyncClient(base_url=base_url) as http, open_socket(base_url) as before:
+    async with openapi.client(base_url) as http, open_socket(base_url) as before:
         left = (await before.connect(token))["subs"]["user:42"]
         submission = await Student(http, token).submit_writing(1, [PAGE], [PAGE])
         await before.publication()
@@ -120,7 +120,7 @@ async def test_whoever_cannot_recover_gets_a_snapshot(
 
 @pytest.mark.gen_test
 async def test_nobody_recovers_a_channel_they_may_not_have(base_url: str, tokens: Tokens) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as http, open_socket(base_url) as before:
+    async with openapi.client(base_url) as http, open_socket(base_url) as before:
         left = (await before.connect(tokens.mint("42")))["subs"]["user:42"]
         await Student(http, tokens.mint("42")).submit_writing(1, [PAGE], [PAGE])
         await before.publication()
@@ -138,7 +138,7 @@ async def test_nobody_recovers_a_channel_they_may_not_have(base_url: str, tokens
 async def test_whoever_comes_and_goes_amid_uploads_hears_each_change_once(
     base_url: str, tokens: Tokens
 ) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         student, reviewer = Student(http, tokens.mint("42")), Reviewer(http, tokens.mint("7", Role.REVIEWER))
 
         async def upload_and_claim(number: int) -> int:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from storage.domain.people import Role
+from tests import openapi
 from tests.conftest import Tokens
 from tests.handlers.plain_socket import Json, PlainSocket, connected_socket, open_socket
 from tests.media_samples import photo
@@ -21,7 +22,7 @@ SCORE = {"task1_score": 20.5, "task2_score": 45.0}
 
 @pytest.mark.gen_test
 async def test_a_students_snapshot_has_their_own_latest_submissions(base_url: str, tokens: Tokens) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         older, newer = [
             await Student(http, tokens.mint("42")).submit_writing(number, [PAGE], [PAGE]) for number in (1, 2)
         ]
@@ -37,7 +38,7 @@ async def test_a_students_snapshot_has_their_own_latest_submissions(base_url: st
 
 @pytest.mark.gen_test(timeout=20)
 async def test_a_students_snapshot_ends_at_fifty(base_url: str, tokens: Tokens) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         student = Student(http, tokens.mint("42"))
         sent = [(await student.submit_writing(number, [PAGE], [PAGE]))["id"] for number in range(1, 52)]
     async with open_socket(base_url) as socket:
@@ -49,7 +50,7 @@ async def test_a_students_snapshot_ends_at_fifty(base_url: str, tokens: Tokens) 
 async def test_a_queues_snapshot_has_the_pending_oldest_first_and_counts_of_its_section(
     base_url: str, tokens: Tokens
 ) -> None:
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         student, reviewer = Student(http, tokens.mint("42", name="Aziza")), _reviewer(http, tokens)
         checked, claimed, newest = [
             await student.submit_writing(number, [PAGE], [PAGE]) for number in (1, 2, 3)
@@ -72,7 +73,7 @@ async def test_a_queues_snapshot_has_the_pending_oldest_first_and_counts_of_its_
 @pytest.mark.gen_test
 async def test_publications_tell_a_submissions_life(base_url: str, tokens: Tokens) -> None:
     async with (
-        httpx.AsyncClient(base_url=base_url) as http,
+        openapi.client(base_url) as http,
         connected_socket(base_url, tokens.mint("42")) as own,
         connected_socket(base_url, tokens.mint("8", Role.REVIEWER)) as queue,
     ):
@@ -122,7 +123,7 @@ async def test_a_replacement_is_published_as_a_creation_one_revision_on(
 ) -> None:
     other_page = photo_file(photo(32, 24, seed=1))
     async with (
-        httpx.AsyncClient(base_url=base_url) as http,
+        openapi.client(base_url) as http,
         connected_socket(base_url, tokens.mint("42")) as own,
     ):
         student = Student(http, tokens.mint("42"))
@@ -138,7 +139,7 @@ async def test_a_replacement_is_published_as_a_creation_one_revision_on(
 @pytest.mark.gen_test
 async def test_a_queue_hears_its_own_section_only(base_url: str, tokens: Tokens) -> None:
     async with (
-        httpx.AsyncClient(base_url=base_url) as http,
+        openapi.client(base_url) as http,
         connected_socket(base_url, tokens.mint("7", Role.REVIEWER)) as writing,
         connected_socket(base_url, tokens.mint("8", Role.REVIEWER)) as speaking,
     ):
@@ -153,7 +154,7 @@ async def test_a_queue_hears_its_own_section_only(base_url: str, tokens: Tokens)
 @pytest.mark.gen_test
 async def test_a_student_hears_nothing_of_other_students(base_url: str, tokens: Tokens) -> None:
     async with (
-        httpx.AsyncClient(base_url=base_url) as http,
+        openapi.client(base_url) as http,
         connected_socket(base_url, tokens.mint("43")) as other,
     ):
         submission = await Student(http, tokens.mint("42")).submit_writing(1, [PAGE], [PAGE])
@@ -165,7 +166,7 @@ async def test_a_student_hears_nothing_of_other_students(base_url: str, tokens: 
 @pytest.mark.gen_test
 async def test_a_channel_left_is_silent(base_url: str, tokens: Tokens) -> None:
     async with (
-        httpx.AsyncClient(base_url=base_url) as http,
+        openapi.client(base_url) as http,
         connected_socket(base_url, tokens.mint("7", Role.REVIEWER)) as left,
         connected_socket(base_url, tokens.mint("8", Role.REVIEWER)) as still,
     ):
@@ -181,7 +182,7 @@ async def test_a_channel_left_is_silent(base_url: str, tokens: Tokens) -> None:
 @pytest.mark.gen_test(timeout=60)
 async def test_whoever_subscribes_amid_uploads_and_claims_misses_none(base_url: str, tokens: Tokens) -> None:
     """Snapshots and the publications after them overlap or meet, whenever they are taken (promise 6)."""
-    async with httpx.AsyncClient(base_url=base_url) as http, AsyncExitStack() as stack:
+    async with openapi.client(base_url) as http, AsyncExitStack() as stack:
         student, reviewer = Student(http, tokens.mint("42")), _reviewer(http, tokens)
 
         async def upload_and_claim(number: int) -> int:

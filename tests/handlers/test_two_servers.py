@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from storage.domain.people import Role
+from tests import openapi
 from tests.conftest import Tokens
 from tests.forms import encode, file
 from tests.handlers.plain_socket import connected_socket
@@ -30,8 +30,8 @@ async def test_students_and_reviewers_of_one_hear_what_happens_at_the_other(
     async with (
         connected_socket(another_base_url, student_token) as student,
         connected_socket(another_base_url, tokens.mint("8", Role.REVIEWER)) as colleague,
-        httpx.AsyncClient(base_url=base_url) as here,
-        httpx.AsyncClient(base_url=another_base_url) as there,
+        openapi.client(base_url) as here,
+        openapi.client(another_base_url) as there,
     ):
         await colleague.subscribe("queue:writing")
         submission = await Student(here, student_token).submit_writing(1, [PAGE], [PAGE])
@@ -49,7 +49,7 @@ async def test_whoever_changes_servers_recovers_what_came_meanwhile(
     base_url: str, another_base_url: str, tokens: Tokens
 ) -> None:
     token = tokens.mint("42")
-    async with httpx.AsyncClient(base_url=base_url) as http:
+    async with openapi.client(base_url) as http:
         async with connected_socket(base_url, token) as before:
             first = await Student(http, token).submit_writing(1, [PAGE], [PAGE])
             seen = await before.publication()
