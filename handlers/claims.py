@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, StrictBool
 
+from handlers.protocol.operations import Documented, Empty, Json, Operation
+from handlers.protocol.submission_models import SubmissionInQueue
 from handlers.small_body import SmallBodyHandler
-from storage.domain.errors import Forbidden
+from storage.domain.errors import (
+    AlreadyChecked,
+    AlreadyMarked,
+    AwaitsDecision,
+    ClaimedByAnother,
+    Conflict,
+    Forbidden,
+)
 from storage.domain.people import ADMINS, REVIEWERS
 
 
@@ -21,6 +30,21 @@ class ClaimHandler(SmallBodyHandler):
     """POST: claim, renew one's own claim, or, as an admin, take another's. DELETE: release it."""
 
     access = REVIEWERS
+    documented = Documented(
+        "/multilevel/manual-reviews/{manual_review_id}/claim/",
+        post=Operation(
+            "Claim it, or renew one's own claim",
+            {200: Json(SubmissionInQueue)},
+            description=(
+                "It holds for `reviews.lease_seconds`. With `take_over` an admin gets it though another reviewer "
+                "holds it."
+            ),
+            body=Json(ClaimBody),
+            body_is_optional=True,
+            refusals=(AlreadyChecked, AlreadyMarked, AwaitsDecision, ClaimedByAnother, Conflict),
+        ),
+        delete=Operation("Release it", {204: Empty()}, refusals=(AlreadyChecked, ClaimedByAnother, Conflict)),
+    )
 
     async def post(self, manual_review_id: str) -> None:
         desk, person = self.services.desk, self.principal.person

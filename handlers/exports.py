@@ -9,11 +9,24 @@ import orjson
 
 from handlers.protocol.archive_names import archive_name, named_files
 from handlers.protocol.csv_export import csv_header, csv_rows, read_export_query
+from handlers.protocol.operations import (
+    MAX_ID,
+    SECTION,
+    Bytes,
+    Documented,
+    Operation,
+    Parameter,
+    bound,
+    choice,
+)
 from handlers.streamed_answer import StreamedAnswerHandler
 from storage.domain.errors import NotFound
 from storage.domain.export import ExportFilter
 from storage.domain.people import ADMINS, REVIEWERS
+from storage.domain.submission import Status
 from storage.submission_archive import open_archive, served_file
+
+_FILE = ("Content-Disposition", "Cache-Control")
 
 
 class ExportHandler(StreamedAnswerHandler):
@@ -23,6 +36,23 @@ class ExportHandler(StreamedAnswerHandler):
     """
 
     access = ADMINS
+    documented = Documented(
+        "/multilevel/manual-reviews/export.csv",
+        get=Operation(
+            "All reviews as a table",
+            {200: Bytes(("text/csv",), _FILE)},
+            description="UTF-8 with a byte order mark, as Excel opens it; a line a submission.",
+            parameters=(
+                choice("status", Status, "Both by default."),
+                SECTION,
+                Parameter("exam_id", {"type": "integer", "minimum": 0, "maximum": MAX_ID}),
+                bound("submitted_since", "Submitted then or later."),
+                bound("submitted_until", "Submitted before."),
+                bound("checked_since", "Checked then or later."),
+                bound("checked_until", "Checked before."),
+            ),
+        ),
+    )
 
     async def get(self) -> None:
         time_zone = self.services.time_zone
@@ -48,6 +78,14 @@ class ArchiveHandler(StreamedAnswerHandler):
     """GET /multilevel/manual-reviews/{id}/files.zip: the files as they are served, and submission.json."""
 
     access = REVIEWERS
+    documented = Documented(
+        "/multilevel/manual-reviews/{manual_review_id}/files.zip",
+        get=Operation(
+            "Its files and submission.json",
+            {200: Bytes(("application/zip",), _FILE)},
+            description="The files are those that `url` fields lead to, named by question.",
+        ),
+    )
 
     async def get(self, manual_review_id: str) -> None:
         submission = await self.services.submissions.find_review(int(manual_review_id))

@@ -6,17 +6,22 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from handlers.protocol.answer_models import SubmissionInDetail
+from handlers.protocol.answer_models import DraftSaved
 from handlers.protocol.operations import Documented, Json, Operation
+from handlers.protocol.submission_models import SubmissionInDetail
 from handlers.small_body import SmallBodyHandler
 from storage.domain.anchored_comments import AnchoredComment, Box
 from storage.domain.draft_grade import DraftChange
 from storage.domain.errors import (
     AlreadyChecked,
+    AlreadyMarked,
+    AwaitsDecision,
     ClaimedByAnother,
     Conflict,
     NotChecked,
+    NotClaimed,
     NotFound,
+    StaleDraft,
     StaleRevision,
 )
 from storage.domain.grading import GivenGrade
@@ -26,6 +31,7 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Text = Annotated[str, Field(strict=True)]
 Id = Annotated[int, Field(strict=True)]
 Revision = Annotated[int, Field(strict=True, ge=1)]
+_NOT_GRADABLE = (AlreadyChecked, AlreadyMarked, AwaitsDecision, ClaimedByAnother, StaleRevision, Conflict)
 
 
 class BoxBody(BaseModel):
@@ -106,7 +112,9 @@ class ManualReviewHandler(SmallBodyHandler):
             description=(
                 "`revision` is what the reviewer saw; `score` has `task1_score` (at most 24.75) and `task2_score` "
                 "(50.25) for Writing, `total_score` (75) for Speaking, from 0 in steps of 0.25; `feedback` has "
-                "`task1_comment`, `task2_comment` or `comment`, each optional."
+                "`task1_comment`, `task2_comment` or `comment`, each optional. Where the section has a rubric, "
+                "`criteria` has a mark for each criterion of each score, which add up to it. `comments` are on a "
+                "moment of a recording (`question`, `at_seconds`) or on a box of a photo (`image_id`, `box`)."
             ),
             body=Json(
                 GradeBody,
@@ -116,7 +124,20 @@ class ManualReviewHandler(SmallBodyHandler):
                     "feedback": {"task1_comment": "Good structure.", "task2_comment": "Clear arguments."},
                 },
             ),
-            refusals=(AlreadyChecked, ClaimedByAnother, StaleRevision, Conflict),
+            refusals=_NOT_GRADABLE,
+        ),
+        patch=Operation(
+            "Save a draft of its grade",
+            {200: Json(DraftSaved)},
+            description=(
+                "A merge patch (RFC 7396): what is not named stays, null takes away; `comments` are replaced "
+                "together. It needs the claim, and only its holder sees it. `draft_revision` is the draft it was "
+                "made from, 0 if there was none; without it, whichever there is."
+            ),
+            body=Json(
+                DraftBody, example={"revision": 1, "draft_revision": 0, "score": {"task1_score": 20.5}}
+            ),
+            refusals=(*_NOT_GRADABLE, NotClaimed, StaleDraft),
         ),
     )
     access = REVIEWERS

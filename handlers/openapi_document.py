@@ -77,6 +77,7 @@ _HEADERS: Tree = {
     "Content-Range": {"schema": {"type": "string", "pattern": r"^bytes ([0-9]+-[0-9]+|\*)/[0-9]+$"}},
     "Accept-Ranges": {"schema": {"const": "bytes"}},
     "Cache-Control": {"schema": {"type": "string"}},
+    "Content-Disposition": {"schema": {"type": "string", "pattern": '^attachment; filename="[^"]+"$'}},
     "ETag": {"description": "Quoted.", "schema": {"type": "string", "pattern": '^(W/)?"[!-~]+"$'}},
     "Sec-WebSocket-Version": {"schema": {"const": "13"}},
 }
@@ -206,7 +207,10 @@ class _Builder:
         if parameters:
             body["parameters"] = parameters
         if operation.body is not None:
-            body["requestBody"] = {"required": True, "content": self._request(operation.body)}
+            body["requestBody"] = {
+                "required": not operation.body_is_optional,
+                "content": self._request(operation.body),
+            }
         body["responses"] = {
             str(status): answer
             for status, answer in sorted(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from handlers.protocol.answer_models import Receipt
 from handlers.protocol.operations import Documented, Json, Operation
+from handlers.protocol.submission_models import Receipt
 from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import NotFound
 from storage.domain.people import STUDENTS

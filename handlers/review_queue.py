@@ -7,11 +7,27 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from handlers.protocol.answer_models import Queue
 from handlers.protocol.list_query import MAX_ID, read_list_query, read_next_filter, read_queue_filter
+from handlers.protocol.operations import (
+    CURSOR,
+    EXAM,
+    LIMIT,
+    SECTION,
+    Documented,
+    Empty,
+    Json,
+    Operation,
+    Parameter,
+    choice,
+)
+from handlers.protocol.submission_models import SubmissionInDetail
 from handlers.small_body import SmallBodyHandler
 from storage.domain.people import ADMINS, REVIEWERS
 from storage.domain.ports import QueueFilter, Viewer
-from storage.domain.submission import Section
+from storage.domain.submission import Section, Status
+
+_ME = {"enum": ["me"]}
 
 
 class NextBody(BaseModel):
@@ -27,6 +43,31 @@ class ManualReviewsHandler(SmallBodyHandler):
     """GET /multilevel/manual-reviews/: the queue, oldest pending first, or checked ones, newest review first."""
 
     access = REVIEWERS
+    documented = Documented(
+        "/multilevel/manual-reviews/",
+        get=Operation(
+            "The queue",
+            {200: Json(Queue)},
+            description=(
+                "Oldest pending first; checked ones newest review first. What one gave the first of two marks is "
+                "left out, and what two marks did not settle is for admins only."
+            ),
+            parameters=(
+                choice("status", Status, "pending by default."),
+                SECTION,
+                EXAM,
+                Parameter(
+                    "waiting_since",
+                    {"type": "string", "format": "date-time"},
+                    "Pending ones that were submitted then or before.",
+                ),
+                Parameter("claimed_by", _ME, "Pending ones that one holds."),
+                Parameter("checked_by", _ME, "Checked ones that one checked."),
+                CURSOR,
+                LIMIT,
+            ),
+        ),
+    )
 
     async def get(self) -> None:
         query = read_list_query(self.query_argument)
@@ -46,6 +87,17 @@ class NextReviewHandler(SmallBodyHandler):
     """
 
     access = REVIEWERS
+    documented = Documented(
+        "/multilevel/manual-reviews/next/",
+        post=Operation(
+            "Claim the oldest pending one that nobody holds",
+            {200: Json(SubmissionInDetail), 204: Empty()},
+            description="204: there is none. Filters may come in the body or in the query; the body's hold.",
+            body=Json(NextBody),
+            body_is_optional=True,
+            parameters=(SECTION, EXAM),
+        ),
+    )
 
     async def post(self) -> None:
         body = self.optional_json_body(NextBody)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from handlers.protocol.answer_models import Results, Submission, SubmissionInQueue
+from handlers.protocol.answer_models import Results
 from handlers.protocol.list_query import read_list_query
 from handlers.protocol.operations import CURSOR, LIMIT, Documented, Json, Operation
+from handlers.protocol.submission_models import Submission, SubmissionInQueue
 from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import Forbidden, NotFound
 from storage.domain.people import EVERYONE, STUDENTS

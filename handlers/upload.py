@@ -15,13 +15,13 @@ import structlog
 from pydantic import BaseModel
 
 from handlers.errors import as_service_error
-from handlers.protocol.answer_models import SpeakingCreated, WritingSubmission
 from handlers.protocol.body_phase import Phase
 from handlers.protocol.form_schemas import speaking, writing
 from handlers.protocol.idempotency_key import read_key, read_upload_id
 from handlers.protocol.multipart_stream import MultipartStream
 from handlers.protocol.operations import Documented, Form, Json, Operation, Parameter
 from handlers.protocol.speaking_form import SpeakingPlan
+from handlers.protocol.submission_models import SpeakingCreated, WritingSubmission
 from handlers.protocol.upload_form import FormPlan, UploadForm
 from handlers.protocol.upload_quota import Share
 from handlers.protocol.writing_form import WritingPlan

@@ -19,7 +19,9 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.protocol.list_query import DEFAULT_LIMIT, MAX_LIMIT
+from handlers.protocol.list_query import MAX_ID as MAX_QUERY_ID
 from storage.domain.errors import ServiceError
+from storage.domain.submission import Section
 
 Schema = Mapping[str, Any]
 
@@ -34,7 +36,7 @@ PATH_PARAMETERS: Mapping[str, Schema] = {
     "year": {"type": "string", "pattern": "^[0-9]{4}$"},
     "month": {"type": "string", "pattern": "^[0-9]{2}$"},
     "day": {"type": "string", "pattern": "^[0-9]{2}$"},
-    "name": {"type": "string", "pattern": r"^[0-9a-f]{32}\.[a-z0-9]{3,4}$"},
+    "name": {"type": "string", "pattern": r"^[0-9a-f]{32}(-view|-thumb)?\.[a-z0-9]{3,4}$"},
     "asset": {"enum": ["start.js", "swagger-ui-bundle.js", "swagger-ui.css", "favicon.png"]},
 }
 """By the name between the braces of a path."""
@@ -57,6 +59,16 @@ def choice(name: str, choices: type[StrEnum], description: str = "") -> Paramete
 
 CURSOR = Parameter("cursor", {"type": "string"}, "`next` of the page before; none: the first page.")
 LIMIT = Parameter("limit", {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT})
+SECTION = choice("section_type", Section, "Both by default.")
+EXAM = Parameter("exam_id", {"type": "integer", "minimum": 1, "maximum": MAX_QUERY_ID})
+
+
+def bound(name: str, description: str) -> Parameter:
+    """A query argument that is one end of a period."""
+    either: list[Schema] = [{"type": "string", "format": each} for each in ("date", "date-time")]
+    return Parameter(
+        name, {"anyOf": either}, f"{description} A day is the whole of it in `reviews.time_zone`."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,7 @@ class Operation:
     answers: Mapping[int, Answer]
     description: str = ""
     body: Json | Form | None = None
+    body_is_optional: bool = False
     parameters: tuple[Parameter, ...] = ()
     refusals: tuple[type[ServiceError], ...] = ()
     link: bool = False
