@@ -6,12 +6,10 @@ Each example is sent by somebody of any role, on ids that are there or on any ot
 from __future__ import annotations
 
 import itertools
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import pytest
 import requests
 import schemathesis
@@ -28,9 +26,8 @@ from schemathesis.specs.openapi.checks import (
 
 from server.embedded_mongod import EmbeddedMongod
 from tests import openapi
-from tests.e2e.server_process import ServerProcess
+from tests.e2e.review_stage import KEY, ROLES, Json, ReviewStage, review_stage
 from tests.media_samples import photo, recording
-from tests.people import SPEAKING, WRITING, files_of
 
 EXAMPLES = 60
 """Requests for each operation: all together stay under a minute."""
@@ -41,90 +38,42 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-ROLES = ("student", "reviewer", "admin", "nobody")
 OPERATIONS = [(path, method.upper()) for path, method, _ in openapi.operations()]
-KEY = "a-key"
 NOT_BY_REQUESTS = {101, 426, 503}
 """A handshake that `requests` does not make, and a server that is not ready."""
 RANGES = ("bytes=0-9", "bytes=5-", "bytes=99999999-", "pages=1-2")
+REVIEW = "/multilevel/manual-reviews/{manual_review_id}/"
 
-Json = dict[str, Any]
 Case = schemathesis.Case[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """A server with submissions in every state, and people of every role."""
+class Asked:
+    """The server that is asked, as schemathesis sees it."""
 
-    http: httpx.Client
-    headers: Mapping[str, Mapping[str, str]]
-    colleague: Mapping[str, str]
-    submissions: Mapping[int, Json]
+    stage: ReviewStage
     schema: Any
     session: requests.Session
-    numbers: Iterator[int]
-
-    def set(self) -> None:
-        """The first submission is a colleague's, every other one pending, those between them checked."""
-        for place, number in enumerate(self.submissions):
-            review = f"/multilevel/manual-reviews/{number}/"
-            if place == 0:
-                self._ask("POST", f"{review}claim/", headers=self.colleague)
-            elif place % 2:
-                self._ask("PUT", review, json=self.grade(number), headers=self.headers["reviewer"])
-            else:
-                self._ask("POST", f"{review}reopen/", headers=self.headers["admin"])
-
-    def grade(self, number: int) -> Json:
-        """What grades the submission as it is now."""
-        now = self.http.get(f"/multilevel/manual-reviews/{number}/", headers=self.headers["admin"]).json()
-        writing = {"task1_score": 20.5, "task2_score": 45}
-        score = writing if now["section_type"] == "writing" else {"total_score": 70}
-        return {"revision": now["revision"], "score": score, "feedback": {}}
-
-    def _ask(self, method: str, path: str, **content: Any) -> None:
-        answer = self.http.request(method, path, **content)
-        assert answer.status_code in {200, 409}, answer.text  # 409: it is so already
 
 
 @pytest.fixture(scope="module")
-def stage(mongod: EmbeddedMongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    server = ServerProcess(
-        tmp_path_factory.mktemp("schemathesis"),
-        TURANTALIM_MONGO__URI=mongod.uri,
-        TURANTALIM_MONGO__DATABASE=f"test-{uuid.uuid4().hex[:12]}",
-        TURANTALIM_AUTH__DEV_LOGIN="true",
-    )
-    try:
-        server.start()
-        with requests.Session() as session, httpx.Client(base_url=server.url) as http:
-            headers = {role: _headers(server, role) for role in ROLES}
-            submissions = _submit(http, headers["student"])
-            yield Stage(
-                http,
-                headers,
-                {"Authorization": f"Bearer {server.token('7', 'reviewer')}"},
-                {each["id"]: each for each in submissions},
-                schemathesis.openapi.from_url(f"{server.url}/openapi.json"),
-                session,
-                itertools.count(100),
-            )
-        assert server.log_lines("error") == []
-    finally:
-        server.make_sure_it_ended()
+def asked(mongod: EmbeddedMongod, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asked]:
+    folder = tmp_path_factory.mktemp("schemathesis")
+    with review_stage(mongod, folder) as stage, requests.Session() as session:
+        yield Asked(stage, schemathesis.openapi.from_url(f"{stage.http.base_url}/openapi.json"), session)
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_answers_as_documented(path: str, method: str, stage: Stage) -> None:
-    operation = stage.schema[path][method]
+def test_answers_as_documented(path: str, method: str, asked: Asked) -> None:
+    stage, operation = asked.stage, asked.schema[path][method]
     cases = st.one_of([operation.as_strategy(generation_mode=mode) for mode in GenerationMode])
     seen: set[int] = set()
 
     def ask(case: Case, role: str, headers: Mapping[str, str]) -> None:
         answer = case.call_and_validate(
             base_url=str(stage.http.base_url),
-            session=stage.session,
+            session=asked.session,
             headers={**stage.headers[role], **headers},
             checks=CHECKS,
         )
@@ -145,10 +94,13 @@ def test_answers_as_documented(path: str, method: str, stage: Stage) -> None:
         if number is not None:
             for name, value in _place(path, number, stage).items():
                 case.path_parameters[name] = value
+            if path == REVIEW and isinstance(case.body, dict):
+                _bring_up_to_date(case.body, number, stage)
         ask(case, role, {})
 
     stage.set()
     ask_anything()
+    stage.set()
     for role, number in itertools.product(ROLES, stage.submissions):
         case = operation.Case(
             path_parameters=_place(path, number, stage), **_body(path, method, number, stage)
@@ -163,46 +115,28 @@ def _successes(path: str, method: str) -> set[int]:
     return {int(status) for status in responses if int(status) < 400 and status != "304"}
 
 
-def _headers(server: ServerProcess, role: str) -> dict[str, str]:
-    if role == "nobody":
-        return {}
-    return {"Authorization": f"Bearer {server.token('42', role)}"}
-
-
-def _submit(http: httpx.Client, student: Mapping[str, str]) -> list[Json]:
-    submissions = []
-    for number in range(1, 5):
-        files = {f"task{task}_image1": photo(64, 48, seed=2 * number + task) for task in (1, 2)}
-        form = {"user_test_id": str(number), "exam_id": "1"}
-        named = {**student, "Idempotency-Key": f"{KEY}-{number}"}
-        submissions.append(_created(http.post(WRITING, data=form, files=files, headers=named)))
-        sound = {"answers[0][speaking_audio]": recording("wav", 0.05, seed=number)}
-        asked = {"answers[0][question]": "101", "user_test_id": str(number)}
-        named = {**student, "Idempotency-Key": f"{KEY}-{number + 4}"}
-        submissions.append(_created(http.post(SPEAKING, data=asked, files=sound, headers=named)))
-    return submissions
-
-
-def _created(answer: httpx.Response) -> Json:
-    assert answer.status_code == 201, answer.text
-    content: Json = answer.json()
-    return content
-
-
-def _place(path: str, number: int, stage: Stage) -> dict[str, Any]:
+def _place(path: str, number: int, stage: ReviewStage) -> dict[str, Any]:
     """The parameters of a path that lead to a submission, or to what it has."""
-    file = files_of(stage.submissions[number])[0]["url"].partition("?")[0]
     there = {
         "test_result_id": number,
         "manual_review_id": number,
         "key": f"{KEY}-{number}",
         "asset": "start.js",
-        **dict(zip(("section", "year", "month", "day", "name"), file.split("/")[2:], strict=True)),
+        **dict(
+            zip(("section", "year", "month", "day", "name"), stage.file(number).split("/")[2:], strict=True)
+        ),
     }
     return {name: value for name, value in there.items() if f"{{{name}}}" in path}
 
 
-def _body(path: str, method: str, number: int, stage: Stage) -> dict[str, Any]:
+def _bring_up_to_date(body: Json, number: int, stage: ReviewStage) -> None:
+    """Else every grade that is made up would be refused for its revision, unread."""
+    if "revision" in body:
+        body["revision"] = stage.review(number)["revision"]
+    body.pop("draft_revision", None)
+
+
+def _body(path: str, method: str, number: int, stage: ReviewStage) -> dict[str, Any]:
     """With photos and recordings where files are wanted, and what no schema can say is needed."""
     test = next(stage.numbers)
     match method, path:
@@ -214,10 +148,21 @@ def _body(path: str, method: str, number: int, stage: Stage) -> dict[str, Any]:
             question = {"answers[0][question]": 1, "answers[0][speaking_audio]": sound}
             return _form({"user_test_id": test, **question})
         case "PUT", "/multilevel/manual-reviews/{manual_review_id}/":
-            return {"body": stage.grade(number), "media_type": "application/json"}
+            return _json(stage.grade(number))
+        case "PATCH", "/multilevel/manual-reviews/{manual_review_id}/":
+            grade = stage.grade(number)
+            return _json(grade if number % 4 else {"revision": grade["revision"], "score": None})
+        case _, "/multilevel/manual-reviews/{manual_review_id}/claim/" if number % 2 and method == "POST":
+            return _json({"take_over": True})
+        case _, "/multilevel/manual-reviews/next/" if number % 2:
+            return _json({"exam_id": test})  # that nobody sat
         case _, "/dev/token":
-            return {"body": {"user_id": "42"}, "media_type": "application/json"}
+            return _json({"user_id": "42"})
     return {}
+
+
+def _json(content: Json) -> dict[str, Any]:
+    return {"body": content, "media_type": "application/json"}
 
 
 def _form(fields: Json) -> dict[str, Any]:
