@@ -59,7 +59,7 @@ def decompression_bomb(side: int = 30_000) -> bytes:
     row = zlib.compressobj(9)
     data = b"".join(row.compress(bytes(1 + side // 8)) for _ in range(side)) + row.flush()
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def truncated(data: bytes) -> bytes:
@@ -107,7 +107,8 @@ def duration_of(content: bytes) -> float | None:
         return container.duration / av.time_base if container.duration else None
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
