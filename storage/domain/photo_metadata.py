@@ -19,8 +19,8 @@ _SLICE_BYTES = 256 << 10
 """What is looked through in one go: other threads get their turn in between."""
 
 _MAX_SEGMENTS, _MAX_PARTS = 50_000, 1_000
-"""Of one photo, and of what is left of it; nothing is shown beyond. Cameras write some dozen segments, and PNG chunks
-that follow each other are one part; made for it, 10 MiB could have millions: a quarter of a gigabyte, and minutes."""
+"""Of one photo, and of what is left of it; nothing is shown beyond. Cameras write some dozen segments, and PNG
+chunks that follow each other are one part; made for it, 10 MiB could have millions: a quarter of a gigabyte."""
 
 _SOI, _EOI, _SOS, _COM, _TEM = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
 _RESTARTS = range(0xD0, 0xD8)
