@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,7 @@ from storage.upload_intake import IntakeRules, Resubmission, UploadIntake
 from tests.e2e.server_process import HOME
 from tests.odd_media import RULES
 from tests.storage.test_examining_process import COMMAND
-from tests.storage.uploads import drafts_on_disk, kept_on_disk, writing_draft, writing_sheet
+from tests.storage.uploads import drafts_on_disk, grow_old, kept_on_disk, writing_draft, writing_sheet
 from tests.submissions import STUDENT
 
 pytestmark = pytest.mark.gen_test(timeout=60)
@@ -115,6 +117,34 @@ async def test_a_full_disk_is_no_reason_to_give_up(bench: Bench) -> None:
     assert await bench.examiner.examine_next()
     seen = await bench.seen(submission)
     assert all(file.examined and file.examined.copies for file in seen.files)
+
+
+async def test_the_disks_reserve_is_not_for_copies(bench: Bench, vault: MediaVault, media_root: Path) -> None:
+    submission = await bench.submit(1)
+    vault._settings = replace(vault._settings, reserve_bytes=1 << 62)
+    with pytest.raises(StorageFull):
+        await bench.examiner.examine_next()
+    assert kept_on_disk(media_root) == submission.paths
+    assert not (await bench.seen(submission)).is_examined
+
+
+async def test_copies_look_young_to_the_sweep_of_another_process(bench: Bench, media_root: Path) -> None:
+    """Which knows nothing of what is in hand here; the first of twenty may have been made minutes ago."""
+    submission = await bench.submit(1)
+    examine = bench.examiner._look_at
+
+    async def long_ago(submission: Submission) -> list[Examined]:
+        found = await examine(submission)
+        for each in found:
+            for copy in each.copies:
+                grow_old(Path(copy.path), 3600)
+        return found
+
+    bench.examiner._look_at = long_ago  # type: ignore[method-assign]
+    assert await bench.examiner.examine_next()
+    copies = kept_on_disk(media_root) - submission.paths
+    assert len(copies) == 2
+    assert min((media_root / copy).stat().st_mtime for copy in copies) > time.time() - 600
 
 
 async def test_copies_whose_record_was_not_answered_are_kept_if_it_was_done(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.domain.examination import CopyUse, Examined, MediaWarning
+from storage.draft_file import FILE_MODE
 from storage.recording_examination import examine_recording
 from tests.media_samples import RECORDINGS, recording
 from tests.odd_media import (
@@ -54,6 +55,7 @@ def examined(folder: Path, content: bytes, extension: str) -> Examined:
     assert source.read_bytes() == content
     for copy in found.copies:
         made = Path(copy.path).read_bytes()
+        assert Path(copy.path).stat().st_mode & 0o777 == FILE_MODE
         assert (len(made), hashlib.sha256(made).hexdigest()) == (copy.size_bytes, copy.sha256)
     return found
 
