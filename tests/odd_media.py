@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
+import wave
 import zlib
 from typing import Literal
 
@@ -71,20 +73,48 @@ def silence(seconds: float = 5.0) -> bytes:
     return sound_of("wav", bytes(2 * round(16_000 * seconds)))
 
 
-def recording_at(place: str, seconds: float = 3.0) -> bytes:
+def recording_at(place: str, seconds: float = 3.0, kind: str = "m4a", muxer: str = "mp4") -> bytes:
     """A recording of a phone that notes where it is (ISO 6709)."""
     output = io.BytesIO()
     with (
-        av.open(io.BytesIO(recording("m4a", seconds)), "r") as source,
-        av.open(output, "w", format="mp4") as container,
+        av.open(io.BytesIO(recording(kind, seconds)), "r") as source,
+        av.open(output, "w", format=muxer) as container,
     ):
-        container.metadata["location"] = place
         stream = container.add_stream_from_template(source.streams.audio[0])
+        for tags in (container.metadata, stream.metadata):
+            tags["location"] = place
         for packet in source.demux(source.streams.audio[0]):
             if packet.dts is not None:
                 packet.stream = stream
                 container.mux(packet)
     return output.getvalue()
+
+
+def opposite_channels(seconds: float = 3.0) -> bytes:
+    """A phone's WAV in stereo whose one channel is the other's negative: together they are nothing."""
+    one = [
+        round(8000 * math.sin(2 * math.pi * 440 * sample / 16_000))
+        for sample in range(round(16_000 * seconds))
+    ]
+    output = io.BytesIO()
+    with wave.open(output, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(b"".join(struct.pack("<hh", sample, -sample) for sample in one))
+    return output.getvalue()
+
+
+def two_kinds(seconds: float = 3.0) -> bytes:
+    """MP3 frames behind others of another rate and other channels."""
+    output = io.BytesIO()
+    with av.open(output, "w", format="mp3", options={"id3v2_version": "0", "write_xing": "0"}) as container:
+        stream = container.add_stream("libmp3lame", rate=22_050, layout="stereo")
+        with av.open(io.BytesIO(recording("wav", seconds)), "r") as source:
+            for frame in source.decode(audio=0):
+                container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return recording("mp3-no-id3", seconds) + output.getvalue()
 
 
 def noise_after_header() -> bytes:
