@@ -14,7 +14,7 @@ from storage.database import Database
 from storage.domain import clock
 from storage.domain.errors import StorageFull, Unavailable
 from storage.domain.examination import Examined, MediaWarning
-from storage.domain.submission import Submission
+from storage.domain.submission import Action, Submission, replaced
 from storage.examining_process import ExaminingProcess, Job, ProcessLimits
 from storage.leases import Leases
 from storage.media_examiner import ExaminerSettings, MediaExaminer
@@ -174,6 +174,16 @@ async def test_whoever_comes_second_removes_what_it_made(bench: Bench, media_roo
     assert await bench.examiner.examine_next()
     assert kept_on_disk(media_root) == (await bench.seen(submission)).paths
     assert drafts_on_disk(media_root) == []
+
+
+async def test_a_replacement_in_the_same_moment_looks_again_which_copies_there_are(bench: Bench) -> None:
+    """Or files no document points at would lie there until the next day's sweep."""
+    before = await bench.submit(1)
+    assert await bench.examiner.examine_next()
+    after = replaced(before, replace(before, submitted_at=clock.now(), content_digest="another"))
+    assert not await bench.store.save(before, after, Action.REPLACE, STUDENT, clock.now())
+    seen = await bench.seen(before)
+    assert await bench.store.save(seen, after, Action.REPLACE, STUDENT, clock.now())
 
 
 async def test_documents_of_earlier_releases_are_examined(bench: Bench) -> None:
