@@ -26,6 +26,7 @@ from storage.domain.examination import (
 )
 from storage.domain.media_rules import MEDIA_TYPE_BY_EXTENSION
 from storage.made_copy import blame_disk, described
+from storage.seek_index import has_index
 
 _DEMUXERS = {
     ".mp3": "mp3",
@@ -47,7 +48,7 @@ _MUXERS: dict[str, tuple[str, dict[str, str]]] = {
     ".flac": ("flac", {}),
 }
 _INDEXED = {".webm", ".m4a"}
-"""Formats in which nobody can seek without an index at a known place."""
+"""Formats in which nobody can seek without an index."""
 _RATE = 8000
 """Samples a second that loudness is measured on: voices are below half of it."""
 _WINDOW = round(_RATE * WINDOW_SECONDS)
@@ -57,7 +58,6 @@ _TRUE_SHARE, _TRUE_SECONDS = 0.02, 0.5
 _LOST_SECONDS = 0.5
 """What has to be damaged before it is said."""
 _PLACE_TAGS = ("location", "xyz", "loci", "gps")
-_FRAGMENT = b"moof"
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ def examine_recording(source: Path, places: Mapping[CopyUse, Path], rules: Warni
     if not heard.seconds:
         return Examined((MediaWarning.UNREADABLE,), codec=codec)
     is_true = stated is not None and _agree(stated, heard.seconds)
-    is_seekable = (is_true or heard.is_cut) and stated is not None and not _is_fragmented(source)
+    is_seekable = (is_true or heard.is_cut) and stated is not None and has_index(source)
     warnings = []
     if heard.is_cut:
         warnings.append(MediaWarning.TOO_LONG)
@@ -222,24 +222,6 @@ def _frames(container: InputContainer, heard: _Heard) -> Iterator[AudioFrame]:
 
 def _agree(stated: float, heard: float) -> bool:
     return abs(stated - heard) <= max(_TRUE_SECONDS, _TRUE_SHARE * heard)
-
-
-def _is_fragmented(source: Path) -> bool:
-    """An MP4 written while it was recorded: how long it is only all of its fragments tell (ISO/IEC 14496-12, 4.2:
-    boxes of a size and a name)."""
-    if source.suffix != ".m4a":
-        return False
-    with source.open("rb") as file:
-        while len(head := file.read(16)) >= 8:
-            if head[4:8] == _FRAGMENT:
-                return True
-            size, header = int.from_bytes(head[:4], "big"), 8
-            if size == 1:
-                size, header = int.from_bytes(head[8:16], "big"), 16
-            if size < header:  # to the end of the file, or broken
-                return False
-            file.seek(size - len(head), 1)
-    return False
 
 
 def _seekable_copy(source: Path, place: Path) -> FileCopy | None:

@@ -124,6 +124,17 @@ def noise_after_header() -> bytes:
     return whole[:begin] + bytes((index * 7919) % 251 for index in range(50_000))
 
 
+def without_cues(seconds: float = 3.0) -> bytes:
+    """What pages make of a browser's recording that write its duration into it, and no index: its Cues are Void
+    (RFC 9559, 5.1.5; RFC 8794, 11.3.2)."""
+    whole = recording("webm", seconds)
+    where = whole.rindex(b"\x1c\x53\xbb\x6b")
+    size_bytes = 9 - whole[where + 4].bit_length()
+    size = int.from_bytes(whole[where + 4 : where + 4 + size_bytes], "big") - (1 << (7 * size_bytes))
+    head = b"\xec" + (size + (1 << (7 * (3 + size_bytes)))).to_bytes(3 + size_bytes, "big")
+    return whole[:where] + head + whole[where + len(head) :]
+
+
 def ten_hours_long(seconds: float = 3.0) -> bytes:
     """A recording that says it lasts ten hours. Matroska's Duration is a float64 in ms (RFC 9559, 5.1.2.10)."""
     whole = recording("webm", seconds)

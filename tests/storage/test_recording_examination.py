@@ -22,6 +22,7 @@ from tests.odd_media import (
     ten_hours_long,
     truncated,
     two_kinds,
+    without_cues,
 )
 
 EXTENSIONS = {
@@ -89,6 +90,15 @@ def test_what_a_browser_wrote_gets_a_copy_with_a_duration_and_an_index(tmp_path:
         assert CUES in made
     found = examined(tmp_path, made, EXTENSIONS[RECORDINGS[kind]])
     assert (found.warnings, found.copies) == ((), ())
+
+
+def test_a_duration_alone_does_not_make_a_recording_seekable(tmp_path: Path) -> None:
+    content = without_cues()
+    assert duration_of(content) == pytest.approx(SECONDS, abs=0.1)
+    found = examined(tmp_path, content, "webm")
+    assert found.warnings == ()
+    (copy,) = found.copies
+    assert CUES in Path(copy.path).read_bytes()
 
 
 @pytest.mark.parametrize(
