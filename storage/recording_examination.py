@@ -72,6 +72,13 @@ class _Heard:
     is_broken_off: bool = False
     is_cut: bool = False
 
+    def skip_to(self, seconds: float) -> None:
+        """Nothing was recorded until then: it is silent, as players play it."""
+        gap_seconds = seconds - self.seconds
+        if gap_seconds > _TRUE_SECONDS:
+            self.loudness.extend(0.0 for _ in range(round(gap_seconds / WINDOW_SECONDS)))
+            self.seconds = seconds
+
 
 def examine_recording(source: Path, places: Mapping[CopyUse, Path], rules: WarningRules) -> Examined:
     """What is found, with a seekable copy at its place if the original is none. Whatever cannot be read is a
@@ -136,7 +143,11 @@ def _stated_seconds(container: InputContainer, source: Path) -> float | None:
 def _listen(container: InputContainer, rules: WarningRules) -> _Heard:
     heard = _Heard()
     meter: _Meter | None = None
+    begin: float | None = None
     for frame in _frames(container, heard):
+        if frame.time is not None:
+            begin = frame.time if begin is None else begin
+            heard.skip_to(min(frame.time - begin, rules.long_seconds))
         heard.seconds += frame.samples / frame.sample_rate
         if meter is None or not meter.takes(frame):  # recordings put together need not be of one kind
             if meter is not None:

@@ -90,6 +90,22 @@ def recording_at(place: str, seconds: float = 3.0, kind: str = "m4a", muxer: str
     return output.getvalue()
 
 
+def with_a_gap(kind: str, muxer: str, seconds: float, gap: tuple[float, float]) -> bytes:
+    """A recording of which nothing was written for a while, from `gap[0]` to `gap[1]` seconds."""
+    output = io.BytesIO()
+    with (
+        av.open(io.BytesIO(recording(kind, seconds)), "r") as source,
+        av.open(output, "w", format=muxer) as container,
+    ):
+        stream = container.add_stream_from_template(source.streams.audio[0])
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.pts is None or gap[0] < packet.pts * packet.time_base < gap[1]:
+                continue
+            packet.stream = stream
+            container.mux(packet)
+    return output.getvalue()
+
+
 def opposite_channels(seconds: float = 3.0) -> bytes:
     """A phone's WAV in stereo whose one channel is the other's negative: together they are nothing."""
     one = [

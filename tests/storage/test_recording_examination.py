@@ -22,6 +22,7 @@ from tests.odd_media import (
     ten_hours_long,
     truncated,
     two_kinds,
+    with_a_gap,
     without_cues,
 )
 
@@ -162,6 +163,26 @@ def test_of_a_good_recording_nothing_is_said(
     found = examined(tmp_path, content, extension)
     assert found.warnings == ()
     assert found.duration_seconds == pytest.approx(seconds, abs=0.2)
+
+
+@pytest.mark.parametrize(("kind", "muxer"), [("webm", "webm"), ("m4a", "mp4"), ("ogg-opus", "ogg")])
+def test_where_nothing_was_recorded_is_silence(tmp_path: Path, kind: str, muxer: str) -> None:
+    """Or the waveform, which is drawn over what a player plays, would be of another place."""
+    content = with_a_gap(kind, muxer, 10.0, (4.0, 7.0))
+    found = examined(tmp_path, content, EXTENSIONS[RECORDINGS[kind]])
+    assert found.warnings == ()
+    assert found.duration_seconds == pytest.approx(10.0, abs=0.1)
+    assert max(found.peaks[84:136]) == 0
+    assert min(found.peaks[:76]) > 0
+    assert min(found.peaks[144:196]) > 0
+
+
+def test_a_time_stamp_far_away_costs_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "original.webm"
+    source.write_bytes(with_a_gap("webm", "webm", 10.0, (4.0, 7.0)))
+    found = examine_recording(source, {}, replace(RULES, long_seconds=5.0))
+    assert found.warnings == (MediaWarning.TOO_LONG,)
+    assert max(found.peaks[160:199]) == 0  # then comes what is behind the gap
 
 
 def test_a_muted_microphones_offset_is_silence(tmp_path: Path) -> None:
