@@ -229,11 +229,11 @@ class ReviewDesk:
         return found
 
     def _with_mark(self, before: Submission, grade: Grade, rubric: Rubric) -> tuple[Action, Submission]:
-        """What `grade` makes of `before`: its result, or one of two marks. A submission that had a result and was
-        reopened is not marked twice again: everyone may read in its history what it was given."""
+        """What `grade` makes of `before`: its result, or one of two marks. What had a result and was reopened is
+        not marked twice again: everyone may read in its history what it was given."""
         rules = self._rules.second_marks
         match before.needs:
-            case Needs.FIRST_MARK if rules.samples(before.id) and not before.was_checked:
+            case Needs.FIRST_MARK if rules.samples(before.id) and not before.was_graded:
                 return Action.MARK, marked(before, grade)
             case Needs.SECOND_MARK:
                 (first,) = before.marks
