@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
+from typing import Any
+
+import orjson
 
 from handlers.protocol.query_arguments import Argument, read_choice, read_id, read_period
-from handlers.protocol.representations import iso, reviewer_json
+from handlers.protocol.representations import comments_json, criteria_json, iso, reviewer_json
 from storage.domain.export import ExportFilter, ExportRow
 from storage.domain.grading import MAX_TOTAL
 from storage.domain.submission import Section, Status
@@ -33,9 +36,11 @@ COLUMNS = (
     "task1_comment",
     "task2_comment",
     "comment",
+    "criteria",
+    "comments",
 )
 _SCORES = ("task1_score", "task2_score", "total_score")
-_COMMENTS = ("task1_comment", "task2_comment", "comment")
+_TEXTS = ("task1_comment", "task2_comment", "comment")
 _BYTE_ORDER_MARK = "\ufeff"
 """Without it Excel takes UTF-8 for the machine's own code page."""
 _FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
@@ -87,12 +92,20 @@ def _cells(row: ExportRow) -> list[Cell]:
         _text(reviewer.get("name")),
         *((grade.score.get(name) if grade else None) for name in _SCORES),
         MAX_TOTAL if grade else None,
-        *(_text(grade.feedback.get(name) if grade else None) for name in _COMMENTS),
+        *(_text(grade.feedback.get(name) if grade else None) for name in _TEXTS),
+        _json(criteria_json(grade)),
+        _json(comments_json(grade)),
     ]
 
 
 def _text(value: str | None) -> str | None:
     return f"'{value}" if value and value.startswith(_FORMULA_STARTS) else value
+
+
+def _json(content: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
+    """What has no columns of its own: rubrics change, and there are many comments or none. No spreadsheet takes
+    its `{` or `[` for a formula."""
+    return orjson.dumps(content).decode() if content else None
 
 
 def _encode(lines: Iterable[Iterable[Cell]]) -> bytes:

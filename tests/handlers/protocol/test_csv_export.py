@@ -7,11 +7,13 @@ import io
 from collections.abc import Iterable
 from dataclasses import replace
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.protocol.csv_export import COLUMNS, csv_header, csv_rows
+from storage.domain.anchored_comments import AnchoredComment, Box
 from storage.domain.export import ExportRow
 from storage.domain.grading import Grade
 from storage.domain.people import Person
@@ -80,7 +82,30 @@ def test_a_checked_one_has_its_scores_and_comments() -> None:
         "task1_comment": "Good structure.",
         "task2_comment": "Excellent essay.",
         "comment": "",
+        "criteria": "",
+        "comments": "",
     }
+
+
+def test_what_more_a_grade_says_is_json_as_the_api_has_it() -> None:
+    grade = replace(
+        WRITING_GRADE,
+        criteria={"task1_score": {"Grammatik, ü": 12.5, "Structure": 8.0}},
+        comments=(
+            AnchoredComment('"Where" is wrong, =1', image_id=3, box=Box(0, 0.25, 0.5, 0.5)),
+            AnchoredComment("Stress", question=2, at_seconds=1.5),
+        ),
+    )
+    (row,) = read([replace(CHECKED_ROW, grade=grade)])
+    assert row["criteria"] == '{"task1_score":{"Grammatik, ü":12.5,"Structure":8.0}}'
+    assert orjson.loads(row["comments"]) == [
+        {
+            "text": '"Where" is wrong, =1',
+            "image_id": 3,
+            "box": {"x": 0, "y": 0.25, "width": 0.5, "height": 0.5},
+        },
+        {"text": "Stress", "question": 2, "at_seconds": 1.5},
+    ]
 
 
 def test_a_reviewer_without_a_name_is_called_as_elsewhere() -> None:
