@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.protocol.answer_models import Queue
-from handlers.protocol.list_query import MAX_ID, read_list_query, read_next_filter, read_queue_filter
+from handlers.protocol.list_query import read_list_query, read_next_filter, read_queue_filter
 from handlers.protocol.operations import (
     CURSOR,
     EXAM,
@@ -21,6 +21,7 @@ from handlers.protocol.operations import (
     Parameter,
     choice,
 )
+from handlers.protocol.query_arguments import MAX_ID
 from handlers.protocol.submission_models import SubmissionInDetail
 from handlers.small_body import SmallBodyHandler
 from storage.domain.people import ADMINS, REVIEWERS
