@@ -14,7 +14,7 @@ from storage.domain.submission import Section, Status
 
 MAX_LIMIT, DEFAULT_LIMIT = 200, 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ME = "me"
+_ME, _TRUE = "me", "true"
 _POSITION = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
 
 
@@ -44,8 +44,9 @@ def read_queue_filter(argument: Argument, user_id: str, now: datetime) -> QueueF
         section=read_choice(argument, "section_type", Section),
         exam_id=read_id(argument, "exam_id"),
         waiting_since=_moment(argument, "waiting_since"),
-        claimed_by=Holder(user_id, now) if _is_me(argument, "claimed_by") else None,
-        checked_by=user_id if _is_me(argument, "checked_by") else None,
+        claimed_by=Holder(user_id, now) if _is(argument, "claimed_by", _ME) else None,
+        checked_by=user_id if _is(argument, "checked_by", _ME) else None,
+        awaits_decision=_is(argument, "awaits_decision", _TRUE),
     )
     for name, status in _OF_STATUS.items():
         if argument(name) and status is not wanted.status:
@@ -64,6 +65,7 @@ _OF_STATUS = {
     "waiting_since": Status.PENDING,
     "claimed_by": Status.PENDING,
     "checked_by": Status.CHECKED,
+    "awaits_decision": Status.PENDING,
 }
 """Checked submissions neither wait nor are they claimed."""
 
@@ -105,10 +107,10 @@ def _moment(argument: Argument, name: str) -> datetime | None:
     )
 
 
-def _is_me(argument: Argument, name: str) -> bool:
+def _is(argument: Argument, name: str, value: str) -> bool:
     given = argument(name)
-    if given and given != _ME:
-        raise wrong(name, f"Choose one of: {_ME}.")
+    if given and given != value:
+        raise wrong(name, f"Choose one of: {value}.")
     return bool(given)
 
 

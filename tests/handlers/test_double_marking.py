@@ -132,6 +132,23 @@ async def test_marks_that_lie_too_far_apart_go_to_an_admin(client: httpx.AsyncCl
     assert [each["action"] for each in history] == ["submitted", "marked", "marked", "checked"]
 
 
+async def test_an_admin_lists_what_awaits_a_decision(client: httpx.AsyncClient, cast: Cast) -> None:
+    made = [await submit_speaking(client, cast.student, 101 + place) for place in range(4)]
+    for submission, second in zip(made[:3], (60, 20, 30), strict=True):
+        await give(client, review_path(submission), cast.reviewer, score=60)
+        await give(client, review_path(submission), cast.colleague, score=second)
+    asked = f"{QUEUE}?awaits_decision=true"
+    first = await read(client, f"{asked}&section_type=speaking&limit=1", cast.admin)
+    rest = await read(client, f"{asked}&cursor={first['next']}", cast.admin)
+    assert [each["id"] for each in (*first["results"], *rest["results"])] == [made[1]["id"], made[2]["id"]]
+    assert rest["next"] is None
+    await give(client, review_path(made[1]), cast.admin, score=40)
+    left = await read(client, asked, cast.admin)
+    assert [(each["id"], each["awaits_decision"]) for each in left["results"]] == [(made[2]["id"], True)]
+    Refusal(403, "forbidden").check(await client.get(asked, headers=cast.reviewer))
+    Refusal(400, "invalid").check(await client.get(f"{asked}&status=checked", headers=cast.admin))
+
+
 async def test_the_student_never_hears_that_there_were_two_marks(
     client: httpx.AsyncClient, cast: Cast, base_url: str, tokens: Tokens
 ) -> None:
