@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +36,8 @@ def vault(media_root: Path, detector: MediaTypeDetector) -> Iterator[MediaVault]
 
 
 @pytest.fixture
-def database(io_loop: IOLoop, mongod: EmbeddedMongod) -> Iterator[Database]:
-    fresh = Database(mongod.uri, f"test-{uuid.uuid4().hex[:12]}", timeout_seconds=5)
+def database(io_loop: IOLoop, mongod: EmbeddedMongod, database_name: str) -> Iterator[Database]:
+    fresh = Database(mongod.uri, database_name, timeout_seconds=5)
     io_loop.run_sync(lambda: ensure_indexes(fresh))
     yield fresh
     fresh.close()
