@@ -91,11 +91,11 @@ class ArchiveHandler(StreamedAnswerHandler):
         if submission is None:
             raise NotFound
         vault = self.services.vault
-        places = {name: served_file(vault, file) for name, file in named_files(submission)}
+        files = {name: served_file(vault, file) for name, file in named_files(submission)}
         document = orjson.dumps(self.representations.in_detail(submission), option=orjson.OPT_INDENT_2)
         archive = await open_archive(
             vault,
-            {f"{name}{place.suffix}": place for name, place in places.items()},
+            {f"{name}{file.place.suffix}": file for name, file in files.items()},
             {"submission.json": document},
         )
         self.set_header("Content-Type", "application/zip")

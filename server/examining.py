@@ -10,17 +10,21 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from server.parent_death import dies_with
-from storage.domain.examination import Examined, MediaWarning
-from storage.examining_process import DISK_TROUBLE, EXAMINED, JOB, FileJob, Job, Medium, ProcessLimits
+from storage.domain.examination import CopyUse, Examined, MediaWarning, WarningRules
+from storage.examining_process import DISK_TROUBLE, EXAMINED, JOB, READY, FileJob, Job, Medium, ProcessLimits
 from storage.made_copy import is_disks_fault
 
 _NICENESS = 15
 """Whoever uploads or grades goes first."""
 _COPY_ROOM_BYTES = 16 << 20
 _OPEN_FILES = 64
+_OOM_SCORE = "1000"
+"""Where memory is short the kernel takes this process first, never a server or MongoDB for it (proc(5))."""
 
 
 def main() -> int:
@@ -29,6 +33,9 @@ def main() -> int:
     if (arrange := dies_with(job.server, signal.SIGKILL)) is not None:
         arrange()
     _give_way(job.limits)
+    _examiner(job.medium)  # what fails from here on a file is to blame for
+    sys.stdout.buffer.write(READY)
+    sys.stdout.buffer.flush()
     for file in job.files:
         _limit_to(file.source, job.limits)
         try:
@@ -41,19 +48,25 @@ def main() -> int:
 
 
 def _examine(job: Job, file: FileJob) -> Examined:
-    """Within the limits: only what the medium needs is loaded, which costs a tenth of a second."""
-    if job.medium is Medium.PHOTO:
-        from storage.photo_examination import examine_photo as examine  # noqa: PLC0415
-    else:
-        from storage.recording_examination import examine_recording as examine  # noqa: PLC0415
     try:
-        return examine(file.source, file.places, job.rules)
+        return _examiner(job.medium)(file.source, file.places, job.rules)
     except MemoryError:
         return Examined((MediaWarning.UNREADABLE,))
 
 
+def _examiner(medium: Medium) -> Callable[[Path, dict[CopyUse, Path], WarningRules], Examined]:
+    """Within the limits: only what the medium needs is loaded, which costs a tenth of a second."""
+    if medium is Medium.PHOTO:
+        from storage.photo_examination import examine_photo as examine  # noqa: PLC0415
+    else:
+        from storage.recording_examination import examine_recording as examine  # noqa: PLC0415
+    return examine
+
+
 def _give_way(limits: ProcessLimits) -> None:
     os.nice(_NICENESS)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))

@@ -30,19 +30,16 @@ def write_copy(
     place: Path, use: CopyUse, media_type: str, write: Callable[[BufferedRandom], object]
 ) -> FileCopy:
     """The copy that `write` made at `place`, flushed to the disk. Raises OSError."""
-    with open(place, "w+b", opener=_opener) as file:  # the only one that takes an opener
+    with place.open("w+b") as file:
         write(file)
         file.flush()
         return described(file, place, use, media_type)
 
 
 def described(file: BufferedRandom, place: Path, use: CopyUse, media_type: str) -> FileCopy:
-    """The whole of `file`, which is at `place`, flushed to the disk."""
+    """The whole of `file`, which is at `place`, for nobody else on the machine and flushed to the disk."""
+    os.fchmod(file.fileno(), FILE_MODE)  # whoever made it may know nothing of that
     os.fsync(file.fileno())
     file.seek(0)
     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     return FileCopy(use, str(place), media_type, file.tell(), sha256)
-
-
-def _opener(path: str, flags: int) -> int:
-    return os.open(path, flags, FILE_MODE)

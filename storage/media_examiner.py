@@ -132,6 +132,7 @@ class MediaExaminer:
         before = await self._submissions.find(submission_id)
         if before is None or before.is_examined:
             return
+        await self._vault.run(self._vault.check_room)  # copies can wait, the database cannot
         unreadable = [Examined((MediaWarning.UNREADABLE,)) for _ in before.files]
         found = unreadable if is_hopeless else await self._look_at(before)
         moves: dict[Path, str] = {}

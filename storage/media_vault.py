@@ -151,10 +151,11 @@ class MediaVault:
 
     async def keep_copies(self, moves: Mapping[Path, str]) -> None:
         """Give copies, which are on the disk, their names in folders of their originals, and have those names on
-        the disk too. They are in hand until `settled`."""
+        the disk too. They are in hand until `settled`, and look young to the sweep of another process."""
 
         def rename() -> None:
             for place, path in moves.items():
+                os.utime(place)
                 place.rename(self._root / path)
             if self._settings.files.fsync:
                 for folder in {(self._root / path).parent for path in moves.values()}:

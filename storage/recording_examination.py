@@ -26,6 +26,7 @@ from storage.domain.examination import (
 )
 from storage.domain.media_rules import MEDIA_TYPE_BY_EXTENSION
 from storage.made_copy import blame_disk, described
+from storage.seek_index import has_index
 
 _DEMUXERS = {
     ".mp3": "mp3",
@@ -42,15 +43,21 @@ _ESTIMATED = {".mp3", ".aac"}
 _MUXERS: dict[str, tuple[str, dict[str, str]]] = {
     ".webm": ("webm", {"cues_to_front": "1"}),
     ".m4a": ("mp4", {"movflags": "faststart"}),
+    ".mp3": ("mp3", {}),
+    ".ogg": ("ogg", {}),
+    ".flac": ("flac", {}),
 }
+_INDEXED = {".webm", ".m4a"}
+"""Formats in which nobody can seek without an index."""
 _RATE = 8000
 """Samples a second that loudness is measured on: voices are below half of it."""
 _WINDOW = round(_RATE * WINDOW_SECONDS)
 _FULL_SCALE = 1 << 15
 _TRUE_SHARE, _TRUE_SECONDS = 0.02, 0.5
 """How far a header may be off: encoders' padding, and what variable bit rates are estimated by."""
+_LOST_SECONDS = 0.5
+"""What has to be damaged before it is said."""
 _PLACE_TAGS = ("location", "xyz", "loci", "gps")
-_FRAGMENT = b"moof"
 
 
 @dataclass(slots=True)
@@ -59,7 +66,10 @@ class _Heard:
 
     seconds: float = 0.0
     loudness: array[float] = field(default_factory=lambda: array("f"))
-    is_damaged: bool = False
+    heard_bytes: int = 0
+    lost_bytes: int = 0
+    """Of what is damaged between good parts. Behind the last one may be tags that FFmpeg does not know."""
+    is_broken_off: bool = False
     is_cut: bool = False
 
 
@@ -84,11 +94,11 @@ def examine_recording(source: Path, places: Mapping[CopyUse, Path], rules: Warni
     if not heard.seconds:
         return Examined((MediaWarning.UNREADABLE,), codec=codec)
     is_true = stated is not None and _agree(stated, heard.seconds)
-    is_seekable = (is_true or heard.is_cut) and stated is not None and not _is_fragmented(source)
+    is_seekable = (is_true or heard.is_cut) and stated is not None and has_index(source)
     warnings = []
     if heard.is_cut:
         warnings.append(MediaWarning.TOO_LONG)
-    if heard.is_damaged:
+    if heard.is_broken_off or heard.lost_bytes / max(1, heard.heard_bytes) * heard.seconds > _LOST_SECONDS:
         warnings.append(MediaWarning.INCOMPLETE)
     if stated is not None and not is_true and not heard.is_cut:
         warnings.append(MediaWarning.WRONG_DURATION)
@@ -103,7 +113,8 @@ def examine_recording(source: Path, places: Mapping[CopyUse, Path], rules: Warni
         bitrate=round(source.stat().st_size * 8 / heard.seconds) if not heard.is_cut else None,
         peaks=peaks_of(heard.loudness),
     )
-    if (is_seekable and not tells_place) or source.suffix not in _MUXERS:
+    needs_index = source.suffix in _INDEXED and not is_seekable
+    if not (needs_index or tells_place) or source.suffix not in _MUXERS:
         return result
     copy = _seekable_copy(source, places[CopyUse.VIEW])
     return replace(result, copies=(copy,) if copy else ())
@@ -124,73 +135,93 @@ def _stated_seconds(container: InputContainer, source: Path) -> float | None:
 
 def _listen(container: InputContainer, rules: WarningRules) -> _Heard:
     heard = _Heard()
-    resampler = AudioResampler("s16", "mono", _RATE)
-    samples: array[int] = array("h")
+    meter: _Meter | None = None
     for frame in _frames(container, heard):
         heard.seconds += frame.samples / frame.sample_rate
-        for resampled in resampler.resample(frame):
-            samples.frombytes(bytes(resampled.planes[0])[: resampled.samples * 2])
-        _measure(samples, heard, _WINDOW)
+        if meter is None or not meter.takes(frame):  # recordings put together need not be of one kind
+            if meter is not None:
+                heard.loudness += meter.end()
+            meter = _Meter(frame)
+        heard.loudness += meter.measure(frame)
         if heard.seconds > rules.long_seconds:
             heard.is_cut = True
             break
-    if not heard.is_cut and heard.seconds:
-        for resampled in resampler.resample(None):
-            samples.frombytes(bytes(resampled.planes[0])[: resampled.samples * 2])
-    _measure(samples, heard, 1)
+    if meter is not None:
+        heard.loudness += meter.end()
     return heard
 
 
-def _measure(samples: array[int], heard: _Heard, at_least: int) -> None:
-    """Take whole windows off `samples`; with `at_least` 1 the rest as well."""
-    done = 0
-    while len(samples) - done >= max(1, at_least):
-        window = samples[done : done + _WINDOW]
-        heard.loudness.append(max(abs(max(window)), abs(min(window))) / _FULL_SCALE)
-        done += len(window)
-    del samples[:done]
+class _Meter:
+    """How loud frames like the first one are, a number from 0 to 1 a window."""
+
+    def __init__(self, first: AudioFrame) -> None:
+        self._kind = _kind_of(first)
+        # Not all in one channel: some phones' two are each other's opposite, and nothing would be left.
+        self._channels = min(2, len(first.layout.channels))
+        self._resampler = AudioResampler("s16", ("mono", "stereo")[self._channels - 1], _RATE)
+        self._samples: array[int] = array("h")
+
+    def takes(self, frame: AudioFrame) -> bool:
+        return _kind_of(frame) == self._kind
+
+    def measure(self, frame: AudioFrame) -> array[float]:
+        self._resample(frame)
+        return self._windows(_WINDOW)
+
+    def end(self) -> array[float]:
+        """What is left, the last window as short as it is."""
+        self._resample(None)
+        return self._windows(1)
+
+    def _resample(self, frame: AudioFrame | None) -> None:
+        for resampled in self._resampler.resample(frame):
+            size = resampled.samples * self._channels * self._samples.itemsize
+            self._samples.frombytes(bytes(resampled.planes[0])[:size])
+
+    def _windows(self, at_least: int) -> array[float]:
+        """Whole windows, taken off the samples; with `at_least` 1 the rest as well. Each is as loud as its louder
+        channel, measured from peak to peak: a microphone's offset makes no sound."""
+        loudness: array[float] = array("f")
+        done = 0
+        while len(self._samples) - done >= at_least * self._channels:
+            window = self._samples[done : done + _WINDOW * self._channels]
+            channels = (window[channel :: self._channels] for channel in range(self._channels))
+            loudness.append(max(max(each) - min(each) for each in channels) / (2 * _FULL_SCALE))
+            done += len(window)
+        del self._samples[:done]
+        return loudness
+
+
+def _kind_of(frame: AudioFrame) -> tuple[str, str, int]:
+    return frame.format.name, frame.layout.name, frame.sample_rate
 
 
 def _frames(container: InputContainer, heard: _Heard) -> Iterator[AudioFrame]:
     """Decoded as far as it goes: what is damaged is left out."""
     stream = container.streams.audio[0]
     packets = container.demux(stream)
+    damaged_bytes = 0
     while True:
         try:
             packet = next(packets)
         except StopIteration:
             return
         except av.FFmpegError:
-            heard.is_damaged = True
+            heard.is_broken_off = True
             return
         try:
-            yield from stream.decode(packet)
+            for frame in stream.decode(packet):
+                heard.lost_bytes, damaged_bytes = heard.lost_bytes + damaged_bytes, 0
+                yield frame
+            heard.heard_bytes += packet.size
         except av.EOFError:
             return
         except av.FFmpegError:
-            heard.is_damaged = True
+            damaged_bytes += packet.size
 
 
 def _agree(stated: float, heard: float) -> bool:
     return abs(stated - heard) <= max(_TRUE_SECONDS, _TRUE_SHARE * heard)
-
-
-def _is_fragmented(source: Path) -> bool:
-    """An MP4 written while it was recorded: how long it is only all of its fragments tell (ISO/IEC 14496-12, 4.2:
-    boxes of a size and a name)."""
-    if source.suffix != ".m4a":
-        return False
-    with source.open("rb") as file:
-        while len(head := file.read(16)) >= 8:
-            if head[4:8] == _FRAGMENT:
-                return True
-            size, header = int.from_bytes(head[:4], "big"), 8
-            if size == 1:
-                size, header = int.from_bytes(head[8:16], "big"), 16
-            if size < header:  # to the end of the file, or broken
-                return False
-            file.seek(size - len(head), 1)
-    return False
 
 
 def _seekable_copy(source: Path, place: Path) -> FileCopy | None:

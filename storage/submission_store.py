@@ -84,7 +84,7 @@ class SubmissionStore:
             "status": ALLOWED[action],
             "revision": before.revision,
             **_claim_guard(action, actor, moment, before),
-            **_receipts_guard(action, before),
+            **_replaced_guard(action, before),
             **_draft_guard(action, before),
             **_marks_guard(action, before),
         }
@@ -276,12 +276,16 @@ def _identity(submission: Submission) -> str:
     )
 
 
-def _receipts_guard(action: Action, before: Submission) -> Document:
-    """A replacement rewrites the receipts: none may have been added since `before` was read."""
+def _replaced_guard(action: Action, before: Submission) -> Document:
+    """A replacement rewrites the receipts, and its files are removed with all copies of them: no receipt may have
+    been added, and no copy made, since `before` was read."""
     if action is not Action.REPLACE:
         return {}
     count = len(before.receipts)
-    guard: Document = {f"receipts.{count}": {"$exists": False}}
+    guard: Document = {
+        "is_examined": True if before.is_examined else {"$ne": True},
+        f"receipts.{count}": {"$exists": False},
+    }
     if count:  # of many, the oldest goes when one is added
         guard[f"receipts.{count - 1}.key"] = before.receipts[-1].key
     return guard
@@ -292,9 +296,7 @@ def _always_said(action: Action) -> set[str]:
     the document was read."""
     if action is Action.DRAFT:
         return set()
-    said = {"claim", "draft"} if action in _ENDS_DRAFT else {"claim"}
-    # Of files that were examined since, nothing may stay.
-    return said | {"answers", "is_examined"} if action is Action.REPLACE else said
+    return {"claim", "draft"} if action in _ENDS_DRAFT else {"claim"}
 
 
 def _draft_guard(action: Action, before: Submission) -> Document:

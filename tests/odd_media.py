@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
+import wave
 import zlib
 from typing import Literal
 
@@ -59,7 +61,7 @@ def decompression_bomb(side: int = 30_000) -> bytes:
     row = zlib.compressobj(9)
     data = b"".join(row.compress(bytes(1 + side // 8)) for _ in range(side)) + row.flush()
     header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 def truncated(data: bytes) -> bytes:
@@ -71,15 +73,16 @@ def silence(seconds: float = 5.0) -> bytes:
     return sound_of("wav", bytes(2 * round(16_000 * seconds)))
 
 
-def recording_at(place: str, seconds: float = 3.0) -> bytes:
+def recording_at(place: str, seconds: float = 3.0, kind: str = "m4a", muxer: str = "mp4") -> bytes:
     """A recording of a phone that notes where it is (ISO 6709)."""
     output = io.BytesIO()
     with (
-        av.open(io.BytesIO(recording("m4a", seconds)), "r") as source,
-        av.open(output, "w", format="mp4") as container,
+        av.open(io.BytesIO(recording(kind, seconds)), "r") as source,
+        av.open(output, "w", format=muxer) as container,
     ):
-        container.metadata["location"] = place
         stream = container.add_stream_from_template(source.streams.audio[0])
+        for tags in (container.metadata, stream.metadata):
+            tags["location"] = place
         for packet in source.demux(source.streams.audio[0]):
             if packet.dts is not None:
                 packet.stream = stream
@@ -87,11 +90,49 @@ def recording_at(place: str, seconds: float = 3.0) -> bytes:
     return output.getvalue()
 
 
+def opposite_channels(seconds: float = 3.0) -> bytes:
+    """A phone's WAV in stereo whose one channel is the other's negative: together they are nothing."""
+    one = [
+        round(8000 * math.sin(2 * math.pi * 440 * sample / 16_000))
+        for sample in range(round(16_000 * seconds))
+    ]
+    output = io.BytesIO()
+    with wave.open(output, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(b"".join(struct.pack("<hh", sample, -sample) for sample in one))
+    return output.getvalue()
+
+
+def two_kinds(seconds: float = 3.0) -> bytes:
+    """MP3 frames behind others of another rate and other channels."""
+    output = io.BytesIO()
+    with av.open(output, "w", format="mp3", options={"id3v2_version": "0", "write_xing": "0"}) as container:
+        stream = container.add_stream("libmp3lame", rate=22_050, layout="stereo")
+        with av.open(io.BytesIO(recording("wav", seconds)), "r") as source:
+            for frame in source.decode(audio=0):
+                container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return recording("mp3-no-id3", seconds) + output.getvalue()
+
+
 def noise_after_header() -> bytes:
     """A browser's recording up to its first cluster, and then nothing that means anything."""
     whole = recording("webm-live", 3.0)
     begin = whole.index(b"\x1f\x43\xb6\x75")
     return whole[:begin] + bytes((index * 7919) % 251 for index in range(50_000))
+
+
+def without_cues(seconds: float = 3.0) -> bytes:
+    """What pages make of a browser's recording that write its duration into it, and no index: its Cues are Void
+    (RFC 9559, 5.1.5; RFC 8794, 11.3.2)."""
+    whole = recording("webm", seconds)
+    where = whole.rindex(b"\x1c\x53\xbb\x6b")
+    size_bytes = 9 - whole[where + 4].bit_length()
+    size = int.from_bytes(whole[where + 4 : where + 4 + size_bytes], "big") - (1 << (7 * size_bytes))
+    head = b"\xec" + (size + (1 << (7 * (3 + size_bytes)))).to_bytes(3 + size_bytes, "big")
+    return whole[:where] + head + whole[where + len(head) :]
 
 
 def ten_hours_long(seconds: float = 3.0) -> bytes:
@@ -107,7 +148,8 @@ def duration_of(content: bytes) -> float | None:
         return container.duration / av.time_base if container.duration else None
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 

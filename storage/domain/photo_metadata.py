@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 Part = slice | bytes
 """Some of the original, or something in its place."""
@@ -17,13 +18,19 @@ Part = slice | bytes
 _SLICE_BYTES = 256 << 10
 """What is looked through in one go: other threads get their turn in between."""
 
+_MAX_SEGMENTS, _MAX_PARTS = 50_000, 1_000
+"""Of one photo, and of what is left of it; nothing is shown beyond. Cameras write some dozen segments, and PNG
+chunks that follow each other are one part; made for it, 10 MiB could have millions: a quarter of a gigabyte."""
+
 _SOI, _EOI, _SOS, _COM, _TEM = 0xD8, 0xD9, 0xDA, 0xFE, 0x01
 _RESTARTS = range(0xD0, 0xD8)
 _APPLICATION = range(0xE0, 0xF0)
 _SHOWN_WITH = {0xE0: b"JFIF\0", 0xE2: b"ICC_PROFILE\0", 0xEE: b"Adobe"}
 """Application segments without which colours would be wrong: density, colour profile, colour transform."""
 _EXIF = b"Exif\0\0"
-_MARKER_IN_SCAN = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
+_MARKER_IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""Without the fill bytes before it, which do no harm: looking for them takes a time quadratic in their number, in
+which no other thread runs."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_SHOWN_WITH = {b"cHRM", b"cICP", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"bKGD", b"hIST", b"tRNS", b"pHYs"}
@@ -34,9 +41,9 @@ _ORIENTATION_TAG, _SHORT = 0x0112, 3
 def shown_parts(content: bytes) -> list[Part]:
     """What is left of a photo, in order; nothing of what is neither JPEG nor PNG."""
     if content[:2] == bytes([0xFF, _SOI]):
-        return list(_merged(_jpeg(content)))
+        return list(islice(_merged(_jpeg(content)), _MAX_PARTS))
     if content[:8] == _PNG:
-        return list(_merged(_png(content)))
+        return list(islice(_merged(_png(content)), _MAX_PARTS))
     return []
 
 
@@ -98,7 +105,9 @@ def _jpeg(content: bytes) -> Iterator[Part]:
     images, each with metadata of its own."""
     yield slice(0, 2)
     position = 2
-    while position + 1 < len(content) and content[position] == 0xFF:
+    for _ in range(_MAX_SEGMENTS):
+        if position + 1 >= len(content) or content[position] != 0xFF:
+            return
         marker = content[position + 1]
         if marker == 0xFF:  # a fill byte
             position += 1
@@ -147,7 +156,9 @@ def _exif_of(orientation: int) -> bytes:
 def _png(content: bytes) -> Iterator[Part]:
     yield slice(0, len(_PNG))
     position = len(_PNG)
-    while position + 8 <= len(content):
+    for _ in range(_MAX_SEGMENTS):
+        if position + 8 > len(content):
+            return
         length = int.from_bytes(content[position : position + 4], "big")
         kind = content[position + 4 : position + 8]
         end = min(position + 12 + length, len(content))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,27 @@ async def test_an_examination_that_death_cuts_off_is_done_after_the_restart(serv
     checked = server.run("fsck", "--deep")
     assert (checked.returncode, checked.stdout.count("\n")) == (0, 1), checked.stdout
     assert "2 files" in checked.stdout
+    assert server.stop() == 0
+    assert server.log_lines("error") == []
+
+
+@pytest.mark.gen_test(timeout=120)
+async def test_an_examination_that_is_told_to_end_with_its_service_is_done_later(
+    server: ServerProcess,
+) -> None:
+    """As systemd does, and Ctrl-C: the server still drains then, and must not take it for the file's fault."""
+    token = server.token("42")
+    long = {101: ("answer.webm", recording("webm-live", 900), "audio/webm")}
+    async with (
+        httpx.AsyncClient(base_url=server.url, timeout=30) as http,
+        sdk_client(server.websocket_url, token) as student,
+    ):
+        created = await Student(http, token).submit_answers(long)
+        await eventually(lambda: bool(examining(server.pid)))
+        os.kill(examining(server.pid)[0], signal.SIGTERM)
+        shown = (await student.hears("submission.examined", created["id"])).submission
+    assert shown["warnings"] == []
+    assert files_of(shown)[0]["duration_seconds"] == pytest.approx(900, abs=1)
     assert server.stop() == 0
     assert server.log_lines("error") == []
 

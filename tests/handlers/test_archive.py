@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from PIL import Image
 
 from handlers.base import Application
+from server.services import Built
 from server.settings import Settings
 from tests.forms import file, text
 from tests.handlers.refusals import Refusal
@@ -19,7 +21,8 @@ from tests.handlers.reviews import Cast, Json, read, review_path, unsigned
 from tests.handlers.uploads import page, send, sound, submit_speaking, submit_writing
 from tests.handlers.wire import connect, request_head
 from tests.media_samples import padded
-from tests.people import SPEAKING, files_of
+from tests.odd_media import GPS, phone_photo
+from tests.people import SPEAKING, WRITING, files_of
 
 pytestmark = pytest.mark.gen_test(timeout=60)
 
@@ -81,6 +84,32 @@ async def test_recordings_are_named_by_question_or_part(client: httpx.AsyncClien
     spoken = await submit_speaking(client, cast.student, 101)
     entries = unpacked((await client.get(zip_path(spoken), headers=cast.admin)).content)
     assert entries.keys() == {"submission.json", f"speaking-{spoken['manual_review_id']}-1-question101.wav"}
+
+
+@pytest.mark.parametrize("is_examined", [False, True])
+async def test_photos_in_it_do_not_say_where_they_were_taken(
+    client: httpx.AsyncClient, cast: Cast, built: Built, is_examined: bool
+) -> None:
+    """Examined or not yet, and also of a photo that no copy could be made of."""
+    broken = phone_photo()[:4000]
+    form = [
+        text("user_test_id", 1),
+        text("exam_id", 2),
+        file("task1_image1", phone_photo(), "page.jpg"),
+        file("task2_image1", broken, "page.jpg"),
+    ]
+    written = (await send(client, WRITING, form, cast.student)).json()
+    if is_examined:
+        assert await built.examiner.examine_next()
+    answer = await client.get(zip_path(written), headers=cast.reviewer)
+    assert int(answer.headers["Content-Length"]) == len(answer.content)
+    entries = unpacked(answer.content)
+    whole, part = (entries[f"writing-{written['manual_review_id']}-task{task}-1.jpg"] for task in (1, 2))
+    assert Image.open(io.BytesIO(whole)).size == ((600, 800) if is_examined else (800, 600))
+    assert b"PhoneMaker" in broken
+    for content in (whole, part):
+        assert b"PhoneMaker" not in content
+        assert GPS not in Image.open(io.BytesIO(content)).getexif()
 
 
 async def test_head_says_what_get_would(client: httpx.AsyncClient, cast: Cast) -> None:

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from storage.domain.errors import StorageFull
+from storage.domain.errors import StorageFull, Unavailable
 from storage.domain.examination import CopyUse, Examined, MediaWarning
 from storage.examining_process import (
     JOB,
+    READY,
     ExaminingProcess,
     FileJob,
     Job,
+    Killed,
     Medium,
     ProcessLimits,
 )
@@ -92,7 +94,7 @@ async def test_whatever_a_file_does_the_others_are_examined(tmp_path: Path, what
 async def test_a_file_has_only_so_much_time(tmp_path: Path, what: str) -> None:
     asked = replace(
         job(tmp_path, Medium.PHOTO, [("odd.jpg", photo()), ("b.jpg", photo(800, 600))]),
-        limits=ProcessLimits(seconds=1, memory_bytes=1 << 30),
+        limits=ProcessLimits(seconds=0.5, memory_bytes=1 << 30),
     )
     quick = odd_process(what)
     odd, last = await found(quick, asked)
@@ -117,6 +119,36 @@ async def test_a_full_disk_says_nothing_about_a_file(tmp_path: Path) -> None:
     full = odd_process("raise OSError(28, 'No space left on device')")
     with pytest.raises(StorageFull):
         await found(full, job(tmp_path, Medium.RECORDING, files))
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGKILL"])
+async def test_a_process_that_somebody_ends_says_nothing_about_a_file(tmp_path: Path, number: str) -> None:
+    """systemd tells every process of a service to end while its server drains; a kernel short of memory kills."""
+    ended = odd_process(f"os.kill(os.getpid(), signal.{number}); time.sleep(1000)")
+    with pytest.raises(Killed if number == "SIGKILL" else Unavailable):
+        await found(ended, job(tmp_path, Medium.PHOTO, [("odd.jpg", photo())]))
+
+
+@pytest.mark.expects_errors
+@pytest.mark.parametrize(
+    "command",
+    [("/nothing/there",), (sys.executable, "-c", "import not_installed"), (sys.executable, "-c", "print()")],
+    ids=["no process", "a broken installation", "another program"],
+)
+async def test_a_process_that_does_not_begin_says_nothing_about_a_file(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    with pytest.raises(Unavailable):
+        await found(process(*command), job(tmp_path, Medium.PHOTO, [("a.jpg", photo())]))
+
+
+async def test_a_process_that_has_to_wait_for_a_processor_has_time(tmp_path: Path) -> None:
+    asked = replace(
+        job(tmp_path, Medium.PHOTO, [("odd.jpg", photo(800, 600))]),
+        limits=ProcessLimits(seconds=0.5, memory_bytes=1 << 30),
+    )
+    (seen,) = await found(odd_process("time.sleep(2)"), asked)
+    assert seen.width == 800
 
 
 async def test_recordings_are_heard_in_it(tmp_path: Path) -> None:
@@ -151,6 +183,7 @@ async def test_it_gives_way_to_others_and_dies_with_its_server(
     assert server.stdout is not None
     server.stdin.write(JOB.dump_json(replace(asked, server=server.pid)))
     server.stdin.close()
+    assert server.stdout.readline() == READY
     pid, niceness = map(int, server.stdout.readline().split())
     assert niceness >= 15
     server.kill()

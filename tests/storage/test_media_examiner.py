@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from storage.database import Database
 from storage.domain import clock
 from storage.domain.errors import StorageFull, Unavailable
 from storage.domain.examination import Examined, MediaWarning
-from storage.domain.submission import Submission
+from storage.domain.submission import Action, Submission, replaced
 from storage.examining_process import ExaminingProcess, Job, ProcessLimits
 from storage.leases import Leases
 from storage.media_examiner import ExaminerSettings, MediaExaminer
@@ -22,7 +24,7 @@ from storage.upload_intake import IntakeRules, Resubmission, UploadIntake
 from tests.e2e.server_process import HOME
 from tests.odd_media import RULES
 from tests.storage.test_examining_process import COMMAND
-from tests.storage.uploads import drafts_on_disk, kept_on_disk, writing_draft, writing_sheet
+from tests.storage.uploads import drafts_on_disk, grow_old, kept_on_disk, writing_draft, writing_sheet
 from tests.submissions import STUDENT
 
 pytestmark = pytest.mark.gen_test(timeout=60)
@@ -117,6 +119,34 @@ async def test_a_full_disk_is_no_reason_to_give_up(bench: Bench) -> None:
     assert all(file.examined and file.examined.copies for file in seen.files)
 
 
+async def test_the_disks_reserve_is_not_for_copies(bench: Bench, vault: MediaVault, media_root: Path) -> None:
+    submission = await bench.submit(1)
+    vault._settings = replace(vault._settings, reserve_bytes=1 << 62)
+    with pytest.raises(StorageFull):
+        await bench.examiner.examine_next()
+    assert kept_on_disk(media_root) == submission.paths
+    assert not (await bench.seen(submission)).is_examined
+
+
+async def test_copies_look_young_to_the_sweep_of_another_process(bench: Bench, media_root: Path) -> None:
+    """Which knows nothing of what is in hand here; the first of twenty may have been made minutes ago."""
+    submission = await bench.submit(1)
+    examine = bench.examiner._look_at
+
+    async def long_ago(submission: Submission) -> list[Examined]:
+        found = await examine(submission)
+        for each in found:
+            for copy in each.copies:
+                grow_old(Path(copy.path), 3600)
+        return found
+
+    bench.examiner._look_at = long_ago  # type: ignore[method-assign]
+    assert await bench.examiner.examine_next()
+    copies = kept_on_disk(media_root) - submission.paths
+    assert len(copies) == 2
+    assert min((media_root / copy).stat().st_mtime for copy in copies) > time.time() - 600
+
+
 async def test_copies_whose_record_was_not_answered_are_kept_if_it_was_done(
     vault: MediaVault, database: Database, media_root: Path
 ) -> None:
@@ -144,6 +174,16 @@ async def test_whoever_comes_second_removes_what_it_made(bench: Bench, media_roo
     assert await bench.examiner.examine_next()
     assert kept_on_disk(media_root) == (await bench.seen(submission)).paths
     assert drafts_on_disk(media_root) == []
+
+
+async def test_a_replacement_in_the_same_moment_looks_again_which_copies_there_are(bench: Bench) -> None:
+    """Or files no document points at would lie there until the next day's sweep."""
+    before = await bench.submit(1)
+    assert await bench.examiner.examine_next()
+    after = replaced(before, replace(before, submitted_at=clock.now(), content_digest="another"))
+    assert not await bench.store.save(before, after, Action.REPLACE, STUDENT, clock.now())
+    seen = await bench.seen(before)
+    assert await bench.store.save(seen, after, Action.REPLACE, STUDENT, clock.now())
 
 
 async def test_documents_of_earlier_releases_are_examined(bench: Bench) -> None:

@@ -9,16 +9,20 @@ from pathlib import Path
 import pytest
 
 from storage.domain.examination import CopyUse, Examined, MediaWarning
+from storage.draft_file import FILE_MODE
 from storage.recording_examination import examine_recording
-from tests.media_samples import RECORDINGS, recording
+from tests.media_samples import RECORDINGS, recording, sound_of
 from tests.odd_media import (
     RULES,
     duration_of,
     noise_after_header,
+    opposite_channels,
     recording_at,
     silence,
     ten_hours_long,
     truncated,
+    two_kinds,
+    without_cues,
 )
 
 EXTENSIONS = {
@@ -54,6 +58,7 @@ def examined(folder: Path, content: bytes, extension: str) -> Examined:
     assert source.read_bytes() == content
     for copy in found.copies:
         made = Path(copy.path).read_bytes()
+        assert Path(copy.path).stat().st_mode & 0o777 == FILE_MODE
         assert (len(made), hashlib.sha256(made).hexdigest()) == (copy.size_bytes, copy.sha256)
     return found
 
@@ -87,6 +92,15 @@ def test_what_a_browser_wrote_gets_a_copy_with_a_duration_and_an_index(tmp_path:
     assert (found.warnings, found.copies) == ((), ())
 
 
+def test_a_duration_alone_does_not_make_a_recording_seekable(tmp_path: Path) -> None:
+    content = without_cues()
+    assert duration_of(content) == pytest.approx(SECONDS, abs=0.1)
+    found = examined(tmp_path, content, "webm")
+    assert found.warnings == ()
+    (copy,) = found.copies
+    assert CUES in Path(copy.path).read_bytes()
+
+
 @pytest.mark.parametrize(
     ("content", "extension", "warnings"),
     [
@@ -114,11 +128,52 @@ def test_a_recording_that_lies_gets_a_copy_that_does_not(tmp_path: Path) -> None
     assert duration_of(Path(found.copies[0].path).read_bytes()) == pytest.approx(SECONDS, abs=0.1)
 
 
-def test_a_phones_recording_does_not_say_where_it_was_made(tmp_path: Path) -> None:
-    content = recording_at("+41.3110+69.2405/")
-    assert b"loci" in content
-    (copy,) = examined(tmp_path, content, "m4a").copies
-    assert b"loci" not in Path(copy.path).read_bytes()
+@pytest.mark.parametrize(
+    ("kind", "muxer"),
+    [("m4a", "mp4"), ("mp3", "mp3"), ("ogg-opus", "ogg"), ("ogg-vorbis", "ogg"), ("flac", "flac")],
+)
+def test_a_phones_recording_does_not_say_where_it_was_made(tmp_path: Path, kind: str, muxer: str) -> None:
+    extension = EXTENSIONS[RECORDINGS[kind]]
+    content = recording_at("+41.3110+69.2405/", kind=kind, muxer=muxer)
+    assert (b"loci" if muxer == "mp4" else b"+41.3110") in content
+    (copy,) = examined(tmp_path, content, extension).copies
+    made = Path(copy.path).read_bytes()
+    assert b"loci" not in made
+    assert b"+41.3110" not in made
+    again = examined(tmp_path, made, extension)
+    assert (again.warnings, again.copies) == ((), ())
+    assert again.duration_seconds == pytest.approx(SECONDS, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("content", "extension", "seconds"),
+    [
+        (opposite_channels(), "wav", 3.0),
+        (two_kinds(), "mp3", 6.0),
+        (recording("mp3", SECONDS) + b"LYRICSBEGIN" + bytes(700) + b"LYRICS200", "mp3", 3.0),
+        (recording("aac", SECONDS)[:-100], "aac", 3.0),
+        (recording("mp3", SECONDS)[3000:-137], "mp3", 2.7),
+    ],
+    ids=["opposite channels", "two kinds", "unknown tags", "a frame cut off", "cut out"],
+)
+def test_of_a_good_recording_nothing_is_said(
+    tmp_path: Path, content: bytes, extension: str, seconds: float
+) -> None:
+    found = examined(tmp_path, content, extension)
+    assert found.warnings == ()
+    assert found.duration_seconds == pytest.approx(seconds, abs=0.2)
+
+
+def test_a_muted_microphones_offset_is_silence(tmp_path: Path) -> None:
+    muted = sound_of("wav", (900).to_bytes(2, "little") * 16_000 * 3)
+    assert examined(tmp_path, muted, "wav").warnings == (MediaWarning.SILENT,)
+
+
+def test_what_is_missing_in_between_is_said(tmp_path: Path) -> None:
+    content = bytearray(recording("mp3-no-id3", 10.0))
+    middle = len(content) // 2
+    content[middle : middle + 16_000] = bytes(16_000)
+    assert set(examined(tmp_path, bytes(content), "mp3").warnings) == {MediaWarning.INCOMPLETE}
 
 
 def test_only_so_much_is_listened_to(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Literal
 
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image, PngImagePlugin
 
 from storage.domain.photo_metadata import cut, shown_parts, size_of, without_metadata
 from tests.media_samples import photo
-from tests.odd_media import GPS, MAKE, ORIENTATION, phone_photo, truncated
+from tests.odd_media import GPS, MAKE, ORIENTATION, chunk, phone_photo, truncated
 
 Format = Literal["JPEG", "PNG"]
 FORMATS: list[Format] = ["JPEG", "PNG"]
@@ -90,6 +91,30 @@ def test_whatever_is_missing_nothing_more_is_shown(format: Format) -> None:
 def test_of_a_truncated_photo_what_is_there_is_shown() -> None:
     clean = without_metadata(truncated(phone_photo()))
     assert len(clean) > len(truncated(phone_photo())) - 1000
+
+
+def test_a_scan_of_nothing_but_fill_bytes_is_looked_through_once() -> None:
+    """Other threads wait meanwhile: what takes milliseconds must not take an hour."""
+    began = time.process_time()
+    without_metadata(b"\xff\xd8\xff\xda\0\2" + b"\xff" * (64 << 10))
+    assert time.process_time() - began < 5  # it took 16 s, and for a whole photo hours
+
+
+@pytest.mark.parametrize(
+    ("head", "repeated"),
+    [
+        (b"\xff\xd8", b"\xff\xe1\0\2\xff\xd0"),
+        (b"\xff\xd8", b"\xff\xe1\0\2"),
+        (b"\xff\xd8", b"\xff"),
+        (b"\x89PNG\r\n\x1a\n", chunk(b"tEXt", b"") + chunk(b"pHYs", b"")),
+    ],
+    ids=["segments", "left out", "fill bytes", "chunks"],
+)
+def test_what_no_camera_writes_is_cut_off(head: bytes, repeated: bytes) -> None:
+    """A million parts would be a quarter of a gigabyte, and a minute of seeking."""
+    parts = shown_parts(head + repeated * (2 << 20))
+    assert len(parts) < 5000
+    assert size_of(parts) < 1 << 20
 
 
 @pytest.mark.parametrize(
