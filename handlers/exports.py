@@ -10,12 +10,11 @@ import orjson
 from handlers.protocol.archive_names import archive_name, named_files
 from handlers.protocol.csv_export import csv_header, csv_rows, read_export_query
 from handlers.protocol.operations import (
-    MAX_ID,
+    EXAM,
     SECTION,
     Bytes,
     Documented,
     Operation,
-    Parameter,
     bound,
     choice,
 )
@@ -45,7 +44,7 @@ class ExportHandler(StreamedAnswerHandler):
             parameters=(
                 choice("status", Status, "Both by default."),
                 SECTION,
-                Parameter("exam_id", {"type": "integer", "minimum": 0, "maximum": MAX_ID}),
+                EXAM,
                 bound("submitted_since", "Submitted then or later."),
                 bound("submitted_until", "Submitted before."),
                 bound("checked_since", "Checked then or later."),
@@ -56,7 +55,7 @@ class ExportHandler(StreamedAnswerHandler):
 
     async def get(self) -> None:
         time_zone = self.services.time_zone
-        wanted = read_export_query(lambda name: self.get_query_argument(name, None), time_zone)
+        wanted = read_export_query(self.query_argument, time_zone)
         day = self.services.clock().astimezone(time_zone).date()
         self.set_header("Content-Type", "text/csv; charset=utf-8; header=present")  # RFC 4180, section 3
         self.set_header("Content-Disposition", f'attachment; filename="manual-reviews-{day}.csv"')

@@ -10,7 +10,7 @@ from handlers.protocol.answer_models import DraftSaved
 from handlers.protocol.operations import Documented, Json, Operation
 from handlers.protocol.submission_models import SubmissionInDetail
 from handlers.small_body import SmallBodyHandler
-from storage.domain.anchored_comments import AnchoredComment, Box
+from storage.domain.anchored_comments import MAX_COMMENTS, AnchoredComment, Box
 from storage.domain.draft_grade import DraftChange
 from storage.domain.errors import (
     AlreadyChecked,
@@ -62,6 +62,10 @@ class CommentBody(BaseModel):
         return AnchoredComment(self.text, self.question, self.at_seconds, self.image_id, box)
 
 
+Comments = Annotated[list[CommentBody], Field(max_length=MAX_COMMENTS)]
+"""Bounded before any of them is looked at: what is wrong with each is said."""
+
+
 class GradeBody(BaseModel):
     """PUT /multilevel/manual-reviews/{id}/; which scores and comments there are depends on the section, which
     criteria on its rubric."""
@@ -72,7 +76,7 @@ class GradeBody(BaseModel):
     score: dict[str, Number]
     feedback: dict[str, Text] = {}
     criteria: dict[str, dict[str, Number]] | None = None
-    comments: list[CommentBody] = []
+    comments: Comments = []
 
     @property
     def given(self) -> GivenGrade:
@@ -91,7 +95,7 @@ class DraftBody(BaseModel):
     score: dict[str, Number | None] | None = {}
     feedback: dict[str, Text | None] | None = {}
     criteria: dict[str, dict[str, Number | None] | None] | None = {}
-    comments: list[CommentBody] | None = None
+    comments: Comments | None = None
 
     @property
     def change(self) -> DraftChange:

@@ -30,8 +30,6 @@ class FiguresHandler(SmallBodyHandler):
 
     async def get(self) -> None:
         services = self.services
-        asked = read_period(
-            lambda name: self.get_query_argument(name, None), "since", "until", services.time_zone
-        )
+        asked = read_period(self.query_argument, "since", "until", services.time_zone)
         figures = await services.figures.of(asked)
         self.write_json(figures_json(figures, services.time_zone.key, self.principal))

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from handlers.protocol.answer_models import Queue
-from handlers.protocol.list_query import MAX_ID, read_list_query, read_next_filter, read_queue_filter
+from handlers.protocol.list_query import read_list_query, read_next_filter, read_queue_filter
 from handlers.protocol.operations import (
     CURSOR,
     EXAM,
@@ -21,8 +21,10 @@ from handlers.protocol.operations import (
     Parameter,
     choice,
 )
+from handlers.protocol.query_arguments import MAX_ID
 from handlers.protocol.submission_models import SubmissionInDetail
 from handlers.small_body import SmallBodyHandler
+from storage.domain.errors import Forbidden
 from storage.domain.people import ADMINS, REVIEWERS
 from storage.domain.ports import QueueFilter, Viewer
 from storage.domain.submission import Section, Status
@@ -63,6 +65,11 @@ class ManualReviewsHandler(SmallBodyHandler):
                 ),
                 Parameter("claimed_by", _ME, "Pending ones that one holds."),
                 Parameter("checked_by", _ME, "Checked ones that one checked."),
+                Parameter(
+                    "awaits_decision",
+                    {"enum": ["true"]},
+                    "Pending ones that admins, who alone may ask, decide.",
+                ),
                 CURSOR,
                 LIMIT,
             ),
@@ -73,6 +80,8 @@ class ManualReviewsHandler(SmallBodyHandler):
         query = read_list_query(self.query_argument)
         asked = read_queue_filter(self.query_argument, self.principal.person.id, self.services.clock())
         viewer = Viewer(self.principal.person.id, decides=self.principal.role in ADMINS)
+        if asked.awaits_decision and not viewer.decides:
+            raise Forbidden
         wanted = replace(asked, viewer=viewer)
         submissions = self.services.submissions
         page = await submissions.queue(wanted, query.after, query.limit)

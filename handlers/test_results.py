@@ -55,6 +55,6 @@ class TestResultsHandler(SmallBodyHandler):
     __test__ = False
 
     async def get(self) -> None:
-        query = read_list_query(lambda name: self.get_query_argument(name, None))
+        query = read_list_query(self.query_argument)
         page = await self.services.submissions.of_student(self.principal.person.id, query.after, query.limit)
         self.write_json(self.representations.results(page))

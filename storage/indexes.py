@@ -13,6 +13,9 @@ META = "meta"
 BROADCASTS = "broadcasts"
 LEASES = "leases"
 
+SECOND_MARK = "marks.1"
+"""It is there only while two marks wait for a decision: those that agree become a grade."""
+
 FIGURES = "figures"
 """The index that the review desk's figures are counted from."""
 CHECKED_REVISION = 2
@@ -86,6 +89,12 @@ SUBMISSION_INDEXES = [
         [("claim.reviewer.id", ASCENDING), ("submitted_at", ASCENDING), ("_id", ASCENDING)],
         partialFilterExpression={"claim.expires_at": {"$exists": True}},
         name="claimed_by",
+    ),
+    # What an admin decides, a few of the pending ones.
+    IndexModel(
+        [("section", ASCENDING), ("submitted_at", ASCENDING), ("_id", ASCENDING)],
+        partialFilterExpression={SECOND_MARK: {"$exists": True}},
+        name="awaiting_decision",
     ),
     IndexModel(
         [

@@ -181,7 +181,8 @@ class ReviewDesk:
         reviewer: Person,
         draft_number: int | None = None,
     ) -> Submission:
-        """Keep an unfinished grade of revision `revision` for the holder of the claim. It publishes nothing.
+        """Keep an unfinished grade of revision `revision` for the holder of the claim, whose lease starts anew:
+        whoever saves is at work. It publishes nothing.
 
         `draft_number` is the draft that `change` was made from, 0 if there was none: raises StaleDraft if it is no
         longer the present one. Without it the change is merged into whatever there is. Raises Conflict, and
@@ -194,7 +195,8 @@ class ReviewDesk:
             if draft_number is not None and draft_number != (own.number if own else 0):
                 raise StaleDraft(before)
             draft = changed_draft(before.draft, change, self._gradable(before), reviewer, moment)
-            return Step(Action.DRAFT, drafted(before, draft), revision)
+            renewed = claimed(before, reviewer, moment + self._lease)
+            return Step(Action.DRAFT, drafted(renewed, draft), revision)
 
         return await self._change(manual_review_id, reviewer, decide)
 
@@ -229,11 +231,11 @@ class ReviewDesk:
         return found
 
     def _with_mark(self, before: Submission, grade: Grade, rubric: Rubric) -> tuple[Action, Submission]:
-        """What `grade` makes of `before`: its result, or one of two marks. A submission that had a result and was
-        reopened is not marked twice again: everyone may read in its history what it was given."""
+        """What `grade` makes of `before`: its result, or one of two marks. What had a result and was reopened is
+        not marked twice again: everyone may read in its history what it was given."""
         rules = self._rules.second_marks
         match before.needs:
-            case Needs.FIRST_MARK if rules.samples(before.id) and not before.was_checked:
+            case Needs.FIRST_MARK if rules.samples(before.id) and not before.was_graded:
                 return Action.MARK, marked(before, grade)
             case Needs.SECOND_MARK:
                 (first,) = before.marks

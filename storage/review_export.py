@@ -17,7 +17,8 @@ Document = dict[str, Any]
 
 _ROWS = TypeAdapter(list[ExportRow])
 _PAGE = 100
-"""Rows read at once. With comments as long as they may be that is 6 MB, without any some 30 kB."""
+"""Rows read at once. With texts as long as `limits.json_bytes` lets them be that is 25 MB, without any some
+30 kB."""
 _BY_ID = [("_id", ASCENDING)]
 _COLUMNS = [
     "manual_review_id",
@@ -30,6 +31,8 @@ _COLUMNS = [
     "submitted_at",
     "grade.score",
     "grade.feedback",
+    "grade.criteria",
+    "grade.comments",
     "grade.reviewer",
     "grade.checked_at",
 ]

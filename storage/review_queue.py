@@ -14,6 +14,7 @@ from typing import Any
 from storage.database import ASCENDING, DESCENDING
 from storage.domain.ports import Position, QueueFilter
 from storage.domain.submission import Section, Status
+from storage.indexes import SECOND_MARK
 
 Document = dict[str, Any]
 
@@ -62,6 +63,8 @@ def queue_list(of: QueueFilter) -> SortedList:
         wanted["grade.reviewer.id"] = of.checked_by
     if of.viewer is not None and of.status is Status.PENDING:
         wanted |= open_to(of.viewer.id, decides=of.viewer.decides)
+    if of.awaits_decision:
+        wanted[SECOND_MARK] = {"$exists": True}
     index = _index(of)
     if of.section is not None:
         wanted["section"] = of.section
@@ -81,17 +84,19 @@ def open_to(reviewer_id: str, *, decides: bool) -> Document:
     """A filter that leaves out the pending submissions that are not for this reviewer: those they gave the first of
     two marks, and those between whose two marks only an admin (`decides`) chooses."""
     if decides:
-        return {"$nor": [{"marks.0.reviewer.id": reviewer_id, "marks.1": {"$exists": False}}]}
-    return {"marks.reviewer.id": {"$ne": reviewer_id}, "marks.1": {"$exists": False}}
+        return {"$nor": [{"marks.0.reviewer.id": reviewer_id, SECOND_MARK: {"$exists": False}}]}
+    return {"marks.reviewer.id": {"$ne": reviewer_id}, SECOND_MARK: {"$exists": False}}
 
 
-_BY_SECTION = {"queue_of_exam", "checked_of_exam", "checked_by", "checked_by_of_exam"}
+_BY_SECTION = {"awaiting_decision", "queue_of_exam", "checked_of_exam", "checked_by", "checked_by_of_exam"}
 """Indexes in which the section stands before the sort key: MongoDB merges the lists of both sections in order (it
 explodes the `$in` into one scan a value), which saves an index for each."""
 
 
 def _index(of: QueueFilter) -> str:
     if of.status is Status.PENDING:
+        if of.awaits_decision:
+            return "awaiting_decision"
         if of.claimed_by is not None:
             return "claimed_by"
         if of.exam_id is not None:

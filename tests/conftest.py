@@ -47,7 +47,7 @@ def no_unexpected_errors(request: pytest.FixtureRequest, logs: None) -> Iterator
 
 
 @pytest.fixture(scope="session")
-def mongod(tmp_path_factory: pytest.TempPathFactory, logs: None) -> Iterator[EmbeddedMongod]:
+def shared_embedded_mongod(tmp_path_factory: pytest.TempPathFactory, logs: None) -> Iterator[EmbeddedMongod]:
     """One real MongoDB for the whole run; each test has a database of its own in it."""
     embedded = EmbeddedMongod(tmp_path_factory.mktemp("mongod"))
     embedded.start()
@@ -56,8 +56,14 @@ def mongod(tmp_path_factory: pytest.TempPathFactory, logs: None) -> Iterator[Emb
 
 
 @pytest.fixture(scope="session")
-def mongo_client(mongod: EmbeddedMongod) -> Iterator[MongoClient[dict[str, Any]]]:
-    with MongoClient[dict[str, Any]](mongod.uri) as client:
+def mongod(shared_embedded_mongod: EmbeddedMongod) -> EmbeddedMongod:
+    """The run's own; a module whose tests stop theirs has another of this name."""
+    return shared_embedded_mongod
+
+
+@pytest.fixture(scope="session")
+def mongo_client(shared_embedded_mongod: EmbeddedMongod) -> Iterator[MongoClient[dict[str, Any]]]:
+    with MongoClient[dict[str, Any]](shared_embedded_mongod.uri) as client:
         yield client
 
 

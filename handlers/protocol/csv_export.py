@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import tzinfo
+from typing import Any
+
+import orjson
 
 from handlers.protocol.query_arguments import Argument, read_choice, read_id, read_period
-from handlers.protocol.representations import iso, reviewer_json
+from handlers.protocol.representations import comments_json, criteria_json, iso, reviewer_json
 from storage.domain.export import ExportFilter, ExportRow
 from storage.domain.grading import MAX_TOTAL
 from storage.domain.submission import Section, Status
@@ -33,13 +37,16 @@ COLUMNS = (
     "task1_comment",
     "task2_comment",
     "comment",
+    "criteria",
+    "comments",
 )
 _SCORES = ("task1_score", "task2_score", "total_score")
-_COMMENTS = ("task1_comment", "task2_comment", "comment")
+_TEXTS = ("task1_comment", "task2_comment", "comment")
 _BYTE_ORDER_MARK = "\ufeff"
 """Without it Excel takes UTF-8 for the machine's own code page."""
-_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")
-"""OWASP, "CSV Injection": what makes a spreadsheet run a cell, full-width forms too."""
+_FORMULA_START = re.compile(r"""^(?=[=+\-@\t\r\n＝＋－＠])|(?<=[;\t\r\n])(?="*([=+@＝＋－＠]|-(?! )))""")
+"""OWASP, "CSV Injection": what makes a spreadsheet run a cell, full-width forms too. After the start also where
+a cell begins for one that separates by semicolons or tabs, as Excel may; but a list's dash is left alone."""
 
 Cell = str | int | float | None
 
@@ -64,7 +71,7 @@ def csv_header() -> bytes:
 
 
 def csv_rows(rows: Iterable[ExportRow]) -> bytes:
-    """A line a row. Nothing in a text is run as a formula: one that begins like it gets an apostrophe before it."""
+    """A line a row. Nothing in a text is run as a formula: what begins like one gets an apostrophe before it."""
     return _encode(_cells(row) for row in rows)
 
 
@@ -80,19 +87,31 @@ def _cells(row: ExportRow) -> list[Cell]:
         row.user_test_id,
         row.exam_id,
         _text(row.student.id),
-        _text(row.student.name),
+        _line(row.student.name),
         iso(row.submitted_at),
         iso(grade.checked_at) if grade else None,
         _text(reviewer.get("id")),
-        _text(reviewer.get("name")),
+        _line(reviewer.get("name")),
         *((grade.score.get(name) if grade else None) for name in _SCORES),
         MAX_TOTAL if grade else None,
-        *(_text(grade.feedback.get(name) if grade else None) for name in _COMMENTS),
+        *(_text(grade.feedback.get(name) if grade else None) for name in _TEXTS),
+        _text(_json(criteria_json(grade))),
+        _text(_json(comments_json(grade))),
     ]
 
 
 def _text(value: str | None) -> str | None:
-    return f"'{value}" if value and value.startswith(_FORMULA_STARTS) else value
+    return _FORMULA_START.sub("'", value) if value else value
+
+
+def _line(value: str | None) -> str | None:
+    """A name, which is on one line whatever its token says."""
+    return _text(" ".join(value.split())) if value else value
+
+
+def _json(content: Mapping[str, Any] | Sequence[Any] | None) -> str | None:
+    """What has no columns of its own: rubrics change, and there are many comments or none."""
+    return orjson.dumps(content).decode() if content else None
 
 
 def _encode(lines: Iterable[Iterable[Cell]]) -> bytes:

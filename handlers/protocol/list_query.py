@@ -5,25 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from typing import TypeVar
 
-from storage.domain.errors import InvalidRequest
+from handlers.protocol.query_arguments import Argument, read_choice, read_id, wrong
 from storage.domain.ports import Holder, Position, QueueFilter
 from storage.domain.submission import Section, Status
 
 MAX_LIMIT, DEFAULT_LIMIT = 200, 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MAX_ID = (1 << 53) - 1
-"""As in the upload forms: what a JavaScript number holds exactly."""
-_ME = "me"
+_ME, _TRUE = "me", "true"
 _POSITION = re.compile(r"([0-9]{1,15})-([0-9]{1,15})")
-Choice = TypeVar("Choice", bound=StrEnum)
-Argument = Callable[[str], str | None]
-"""Looks one query argument up; None or "" if it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +29,8 @@ class ListQuery:
 def read_list_query(argument: Argument) -> ListQuery:
     """Raises InvalidRequest naming the first argument that is wrong."""
     return ListQuery(
-        status=_choice(argument, "status", Status) or Status.PENDING,
-        section=_choice(argument, "section_type", Section),
+        status=read_choice(argument, "status", Status) or Status.PENDING,
+        section=read_choice(argument, "section_type", Section),
         after=read_cursor(argument("cursor")),
         limit=_limit(argument("limit")),
     )
@@ -48,28 +40,32 @@ def read_queue_filter(argument: Argument, user_id: str, now: datetime) -> QueueF
     """Which submissions of the queue `user_id` asks for at `now`. Raises InvalidRequest naming the first argument
     that is wrong, or has no meaning for the status asked for."""
     wanted = QueueFilter(
-        status=_choice(argument, "status", Status) or Status.PENDING,
-        section=_choice(argument, "section_type", Section),
-        exam_id=_id(argument, "exam_id"),
+        status=read_choice(argument, "status", Status) or Status.PENDING,
+        section=read_choice(argument, "section_type", Section),
+        exam_id=read_id(argument, "exam_id"),
         waiting_since=_moment(argument, "waiting_since"),
-        claimed_by=Holder(user_id, now) if _is_me(argument, "claimed_by") else None,
-        checked_by=user_id if _is_me(argument, "checked_by") else None,
+        claimed_by=Holder(user_id, now) if _is(argument, "claimed_by", _ME) else None,
+        checked_by=user_id if _is(argument, "checked_by", _ME) else None,
+        awaits_decision=_is(argument, "awaits_decision", _TRUE),
     )
     for name, status in _OF_STATUS.items():
         if argument(name) and status is not wanted.status:
-            raise _wrong(name, f"This filter needs status={status}.")
+            raise wrong(name, f"This filter needs status={status}.")
     return wanted
 
 
 def read_next_filter(argument: Argument) -> QueueFilter:
     """Among which submissions the next one is to be found. Raises InvalidRequest like `read_queue_filter`."""
-    return QueueFilter(section=_choice(argument, "section_type", Section), exam_id=_id(argument, "exam_id"))
+    return QueueFilter(
+        section=read_choice(argument, "section_type", Section), exam_id=read_id(argument, "exam_id")
+    )
 
 
 _OF_STATUS = {
     "waiting_since": Status.PENDING,
     "claimed_by": Status.PENDING,
     "checked_by": Status.CHECKED,
+    "awaits_decision": Status.PENDING,
 }
 """Checked submissions neither wait nor are they claimed."""
 
@@ -92,26 +88,7 @@ def read_cursor(cursor: str | None) -> Position | None:
             return Position(_EPOCH + timedelta(milliseconds=int(match[1])), int(match[2]))
     except (binascii.Error, ValueError, OverflowError):
         pass
-    raise _wrong("cursor", "This is not a cursor of this list.")
-
-
-def _choice(argument: Argument, name: str, choices: type[Choice]) -> Choice | None:
-    given = argument(name)
-    if not given:
-        return None
-    try:
-        return choices(given)
-    except ValueError:
-        raise _wrong(name, f"Choose one of: {', '.join(choices)}.") from None
-
-
-def _id(argument: Argument, name: str) -> int | None:
-    given = argument(name)
-    if not given:
-        return None
-    if given.isascii() and given.isdigit() and len(given) < 20 and 0 < int(given) <= MAX_ID:
-        return int(given)
-    raise _wrong(name, "A valid integer is required.")
+    raise wrong("cursor", "This is not a cursor of this list.")
 
 
 def _moment(argument: Argument, name: str) -> datetime | None:
@@ -125,15 +102,15 @@ def _moment(argument: Argument, name: str) -> datetime | None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise _wrong(
+    raise wrong(
         name, "Give an ISO 8601 time with Z or an offset (its + as %2B), such as 2025-10-08T12:30:45Z."
     )
 
 
-def _is_me(argument: Argument, name: str) -> bool:
+def _is(argument: Argument, name: str, value: str) -> bool:
     given = argument(name)
-    if given and given != _ME:
-        raise _wrong(name, f"Choose one of: {_ME}.")
+    if given and given != value:
+        raise wrong(name, f"Choose one of: {value}.")
     return bool(given)
 
 
@@ -141,9 +118,5 @@ def _limit(given: str | None) -> int:
     if not given:
         return DEFAULT_LIMIT
     if not (given.isascii() and given.isdigit() and len(given) < 6 and 1 <= int(given) <= MAX_LIMIT):
-        raise _wrong("limit", f"Ensure this value is between 1 and {MAX_LIMIT}.")
+        raise wrong("limit", f"Ensure this value is between 1 and {MAX_LIMIT}.")
     return int(given)
-
-
-def _wrong(name: str, sentence: str) -> InvalidRequest:
-    return InvalidRequest(details={name: [sentence]})

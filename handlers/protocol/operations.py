@@ -19,7 +19,7 @@ from enum import StrEnum
 from typing import Any
 
 from handlers.protocol.list_query import DEFAULT_LIMIT, MAX_LIMIT
-from handlers.protocol.list_query import MAX_ID as MAX_QUERY_ID
+from handlers.protocol.query_arguments import MAX_ID as MAX_QUERY_ID
 from storage.domain.errors import ServiceError
 from storage.domain.submission import Section
 

@@ -15,7 +15,9 @@ Choice = TypeVar("Choice", bound=StrEnum)
 Argument = Callable[[str], str | None]
 """Looks one query argument up; None or "" if it is not there."""
 
-_ID = re.compile(r"[0-9]{1,15}")
+MAX_ID = (1 << 53) - 1
+"""As in the upload forms: what a JavaScript number holds exactly."""
+_ID = re.compile(r"[0-9]{1,19}")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(_DAY.pattern + r"T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})")
 
@@ -34,9 +36,9 @@ def read_id(argument: Argument, name: str) -> int | None:
     given = argument(name)
     if not given:
         return None
-    if not _ID.fullmatch(given):
-        raise wrong(name, "Enter a whole number.")
-    return int(given)
+    if _ID.fullmatch(given) and 0 < int(given) <= MAX_ID:
+        return int(given)
+    raise wrong(name, "A valid integer is required.")
 
 
 def read_period(argument: Argument, since: str, until: str, time_zone: tzinfo) -> Period:

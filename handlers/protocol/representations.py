@@ -32,7 +32,8 @@ from storage.domain.submission import (
 )
 
 Json = dict[str, Any]
-_BY_REVIEWERS = {Action.MARK, Action.CHECK, Action.REOPEN, Action.TAKE_OVER}
+_CHANGE_THE_GRADE = {Action.CHECK, Action.REOPEN}
+_BY_REVIEWERS = _CHANGE_THE_GRADE | {Action.MARK, Action.TAKE_OVER}
 UPLOADED = "Speaking test muvaffaqiyatli yuklandi. Admin tomonidan tekshiriladi."
 
 
@@ -70,8 +71,8 @@ class Representations:
             "questions": [self._question(submission.section, answer) for answer in submission.answers],
             "score": _score(grade) if grade else None,
             "feedback": dict(grade.feedback) if grade else None,
-            "criteria": _criteria(grade),
-            "comments": _comments(grade),
+            "criteria": criteria_json(grade),
+            "comments": comments_json(grade),
             "reviewer": (
                 {"name": _reviewer_name(grade.reviewer), "reviewed_at": iso(grade.checked_at)}
                 if grade
@@ -246,11 +247,11 @@ def _reviewer_name(reviewer: Person) -> str:
     return reviewer.name or f"Reviewer {reviewer.id}"
 
 
-def _criteria(grade: Grade | None) -> Json | None:
+def criteria_json(grade: Grade | None) -> Json | None:
     return {name: dict(marks) for name, marks in grade.criteria.items()} if grade and grade.criteria else None
 
 
-def _comments(grade: Grade | None) -> list[Json]:
+def comments_json(grade: Grade | None) -> list[Json]:
     return [_comment(comment) for comment in grade.comments] if grade else []
 
 
@@ -289,7 +290,7 @@ def _history(entries: Iterable[HistoryEntry]) -> list[Json]:
     shown: list[Json] = []
     last: Grade | None = None
     for entry in entries:
-        before = last if entry.action in _BY_REVIEWERS - {Action.MARK} else None
+        before = last if entry.action in _CHANGE_THE_GRADE else None
         if entry.action not in _BY_REVIEWERS:
             last = None
         elif entry.action is Action.CHECK:
@@ -316,8 +317,8 @@ def _whole(grade: Grade | None) -> Json | None:
     return {
         "score": _score(grade),
         "feedback": dict(grade.feedback),
-        "criteria": _criteria(grade),
-        "comments": _comments(grade),
+        "criteria": criteria_json(grade),
+        "comments": comments_json(grade),
         "reviewer": reviewer_json(grade.reviewer),
         "reviewed_at": iso(grade.checked_at),
     }

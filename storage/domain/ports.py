@@ -69,6 +69,8 @@ class QueueFilter:
     checked_by: str | None = None
     viewer: Viewer | None = None
     """None: all of them, whoever may grade them."""
+    awaits_decision: bool = False
+    """Pending ones whose two marks lie too far apart, for a viewer who decides; False: those as well as others."""
 
 
 @dataclass(frozen=True, slots=True)

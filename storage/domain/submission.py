@@ -82,6 +82,7 @@ _BY_UNMARKED = {Action.CLAIM, Action.TAKE_OVER, Action.RENEW, Action.DRAFT, Acti
 """What is not for those who gave the first of two marks."""
 
 _HANDING_IN = {Action.SUBMIT, Action.REPLACE}
+_GRADED_OR_HANDED_IN = _HANDING_IN | {Action.CHECK}
 _DESPITE_A_CLAIM = {Action.REPLACE, Action.TAKE_OVER}
 
 _WRONG_STATUS: dict[Action, type[Conflict]] = {
@@ -210,9 +211,10 @@ class Submission:
         return any(mark.reviewer.id == person.id for mark in self.marks)
 
     @property
-    def was_checked(self) -> bool:
-        """Whether it ever had a result, reopened since or not."""
-        return any(entry.action is Action.CHECK for entry in self.history)
+    def was_graded(self) -> bool:
+        """Whether its present contents ever had a result, reopened since or not."""
+        last = next(entry for entry in reversed(self.history) if entry.action in _GRADED_OR_HANDED_IN)
+        return last.action is Action.CHECK
 
     @property
     def marking(self) -> tuple[HistoryEntry, ...]:

@@ -57,11 +57,9 @@ class KeyedStudent:
         return results
 
     async def files(self, submission: Json) -> list[bytes]:
-        """The contents of all of a submission's files, by their signed links."""
-        return [
-            (await self._http.get(self._server.url + file["url"])).raise_for_status().content
-            for file in files_of(submission)
-        ]
+        """The contents of all of a submission's files as they were sent, which only a token opens, not a link."""
+        paths = [file["url"].partition("?")[0] for file in files_of(submission)]
+        return [(await self.read(path)).raise_for_status().content for path in paths]
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 WAIT_SECONDS = 30.0
 """How long a process is waited for that should come or go."""
@@ -48,6 +49,15 @@ async def eventually(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_SECONDS):
         while not condition():  # noqa: ASYNC110  # neither a disk nor a process sets an event of ours
             await asyncio.sleep(0.02)
+
+
+def refuses_connections(url: str) -> bool:
+    """Whether nobody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", urlsplit(url).port or 0), timeout=10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def free_port() -> int:

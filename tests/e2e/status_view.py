@@ -14,9 +14,10 @@ from typing import Any
 Json = dict[str, Any]
 
 _IDS = {"id", "test_result_id", "manual_review_id", "user_test_id", "exam_id"}
-_GRADE = {"reviewed_at", "score", "feedback", "reviewer"}
-SHOWN_TO_STUDENTS = _IDS | _GRADE | {"revision", "section_type", "status", "submitted_at", "questions"}
-SHOWN_TO_REVIEWERS = SHOWN_TO_STUDENTS | {"student", "claim"}
+_GRADE = {"reviewed_at", "score", "feedback", "criteria", "comments", "reviewer"}
+_CONTENTS = {"section_type", "submitted_at", "questions", "is_examined", "warnings"}
+SHOWN_TO_STUDENTS = _IDS | _GRADE | _CONTENTS | {"revision", "status"}
+SHOWN_TO_REVIEWERS = SHOWN_TO_STUDENTS | {"student", "claim", "awaits_decision"}
 HEARD_BY_STUDENTS = frozenset({"submission.created", "submission.checked", "submission.reopened"})
 HEARD_BY_REVIEWERS = HEARD_BY_STUDENTS | {"submission.claimed", "submission.released"}
 _PROGRESS = {"type", "upload_id", "received_bytes", "total_bytes", "files"}

@@ -15,14 +15,14 @@ import pytest
 import websockets
 
 from tests.e2e.clients import SdkClient, sdk_client
-from tests.e2e.processes import WAIT_SECONDS, eventually, is_running
+from tests.e2e.processes import WAIT_SECONDS, eventually, is_running, refuses_connections
 from tests.e2e.promises import assert_promises_kept, documents
 from tests.e2e.server_process import ServerProcess
 from tests.e2e.workers import children_of, clients_of, socket_to, wire_to, workers_of
 from tests.forms import encode, file
 from tests.handlers.plain_socket import PlainSocket
 from tests.handlers.uploads import upload_head, writing_form
-from tests.handlers.wire import Wire, connect, request_head
+from tests.handlers.wire import Wire, request_head
 from tests.media_samples import padded, photo
 from tests.people import WRITING, Reviewer, Student, photo_file
 from tests.server.mongod_process import has_mongod, wait_until
@@ -323,9 +323,7 @@ async def test_told_to_stop_all_workers_let_their_uploads_finish(server: ServerP
         tell(server)
         assert await socket.close_code() == 3001
         await eventually(lambda: server.log().count('"stopping"') == 2)
-        with pytest.raises(ConnectionRefusedError):
-            async with connect(server.url):
-                pass
+        await eventually(lambda: refuses_connections(server.url))  # they say so first, then close
         for wire in (first, second):
             assert (await finish(wire)).status_code == 201
     await eventually(lambda: not is_running(server.pid))

@@ -119,10 +119,23 @@ async def test_an_admin_takes_a_claim_over(client: httpx.AsyncClient, cast: Cast
     assert (entry["action"], entry["by"], entry["revision"]) == ("taken_over", {"id": "1", "name": "Head"}, 1)
     assert entry["taken_from"] == {"id": "8", "name": "Reviewer 8"}
     assert entry["at"] >= created["submitted_at"]
+    assert (entry["before"], entry["after"]) == (None, None)
     refused = await client.put(path, headers=cast.colleague, json=grade())
     CLAIMED.check(refused)
     assert refused.json()["current"]["claim"] == answer.json()["claim"]
     assert (await client.put(path, headers=cast.admin, json=grade())).status_code == 200
+
+
+async def test_a_claim_that_is_taken_over_changes_no_grade(client: httpx.AsyncClient, cast: Cast) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    await client.put(path, headers=cast.colleague, json=grade())
+    await client.post(f"{path}reopen/", headers=cast.admin)
+    await client.post(f"{path}claim/", headers=cast.colleague)
+    await client.post(f"{path}claim/", headers=cast.admin, json=TAKE_OVER)
+    await client.put(path, headers=cast.admin, json=grade(3, 50))
+    _, checked, reopened, taken, again = (await read(client, path, cast.reviewer))["history"]
+    assert (taken["before"], taken["after"]) == (None, None)
+    assert checked["after"] == reopened["before"] == again["before"]
 
 
 async def test_only_an_admin_takes_over(client: httpx.AsyncClient, cast: Cast) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from storage.domain.people import Role
@@ -67,6 +70,29 @@ async def test_the_second_marker_sees_nothing_of_the_first(client: httpx.AsyncCl
     assert SECRET not in (await client.patch(path, headers=cast.colleague, json={"revision": 1})).text
 
 
+async def test_neither_figures_nor_files_tell_the_second_marker_of_the_first(
+    client: httpx.AsyncClient, cast: Cast, base_url: str, tokens: Tokens
+) -> None:
+    submission = await submit_speaking(client, cast.student)
+    path = review_path(submission)
+
+    async def seen() -> list[Any]:
+        figures = await read(client, f"{QUEUE}stats/?until=2999-01-01&since=2998-12-01", cast.admin)
+        archive = await client.get(f"{path}files.zip", headers=cast.colleague)
+        table = await client.get(f"{QUEUE}export.csv", headers=cast.admin)
+        async with connected_socket(base_url, tokens.mint("8", Role.REVIEWER)) as desk:
+            snapshot = (await desk.subscribe("queue:speaking"))["data"]
+        del snapshot["as_of"]
+        del figures["as_of"]
+        assert SECRET.encode() not in archive.content
+        document = zipfile.ZipFile(io.BytesIO(archive.content)).read("submission.json")
+        return [figures, unsigned(orjson.loads(document)), table.text, unsigned(snapshot)]
+
+    before = await seen()
+    await give(client, path, cast.reviewer, score=60, comment=SECRET)
+    assert await seen() == before
+
+
 async def test_the_first_marker_sees_their_own_mark_and_cannot_come_again(
     client: httpx.AsyncClient, cast: Cast
 ) -> None:
@@ -104,6 +130,23 @@ async def test_marks_that_lie_too_far_apart_go_to_an_admin(client: httpx.AsyncCl
     assert (result["score"]["total_score"], result["reviewer"]["name"]) == (61, "Head")
     history = (await read(client, path, cast.reviewer))["history"]
     assert [each["action"] for each in history] == ["submitted", "marked", "marked", "checked"]
+
+
+async def test_an_admin_lists_what_awaits_a_decision(client: httpx.AsyncClient, cast: Cast) -> None:
+    made = [await submit_speaking(client, cast.student, 101 + place) for place in range(4)]
+    for submission, second in zip(made[:3], (60, 20, 30), strict=True):
+        await give(client, review_path(submission), cast.reviewer, score=60)
+        await give(client, review_path(submission), cast.colleague, score=second)
+    asked = f"{QUEUE}?awaits_decision=true"
+    first = await read(client, f"{asked}&section_type=speaking&limit=1", cast.admin)
+    rest = await read(client, f"{asked}&cursor={first['next']}", cast.admin)
+    assert [each["id"] for each in (*first["results"], *rest["results"])] == [made[1]["id"], made[2]["id"]]
+    assert rest["next"] is None
+    await give(client, review_path(made[1]), cast.admin, score=40)
+    left = await read(client, asked, cast.admin)
+    assert [(each["id"], each["awaits_decision"]) for each in left["results"]] == [(made[2]["id"], True)]
+    Refusal(403, "forbidden").check(await client.get(asked, headers=cast.reviewer))
+    Refusal(400, "invalid").check(await client.get(f"{asked}&status=checked", headers=cast.admin))
 
 
 async def test_the_student_never_hears_that_there_were_two_marks(
@@ -171,6 +214,10 @@ async def test_other_contents_are_marked_anew(client: httpx.AsyncClient, cast: C
     )
     assert (await mark(cast.reviewer, 2, 40))["status"] == "pending"
     assert (await mark(cast.colleague, 2, 40.5))["score"]["task2_score"] == 40.25
+    await client.post(f"{path}reopen/", headers=cast.admin)
+    await submit_writing(client, cast.student, seed=2)
+    assert (await mark(cast.reviewer, 5, 30))["status"] == "pending"
+    assert (await mark(cast.colleague, 5, 30))["status"] == "checked"
 
 
 @pytest.mark.settings(reviews={"second_mark_percent": 0})

@@ -69,15 +69,19 @@ async def test_nobody_else_ever_sees_a_draft(client: httpx.AsyncClient, cast: Ca
 async def test_saving_a_draft_publishes_nothing(
     client: httpx.AsyncClient, cast: Cast, base_url: str, tokens: Tokens
 ) -> None:
-    path = review_path(await submit_speaking(client, cast.student))
     async with connected_socket(base_url, tokens.mint("8", Role.REVIEWER)) as desk:
         await desk.subscribe("queue:speaking")
+        path = review_path(await submit_speaking(client, cast.student))
         await claim(client, path, cast.reviewer)
         for _ in range(3):
             await save(client, path, cast.reviewer, feedback={"comment": SECRET})
         await client.delete(f"{path}claim/", headers=cast.reviewer)
-        heard = [await desk.publication() for _ in range(2)]
-    assert [each.data["type"] for each in heard] == ["submission.claimed", "submission.released"]
+        heard = [await desk.publication() for _ in range(3)]
+    assert [each.data["type"] for each in heard] == [
+        "submission.created",
+        "submission.claimed",
+        "submission.released",
+    ]
     assert SECRET not in str(heard)
 
 
@@ -110,6 +114,16 @@ async def test_a_draft_outlives_its_claim_until_another_reviewer_saves(
     await client.delete(f"{path}claim/", headers=cast.colleague)
     await claim(client, path, cast.reviewer)
     assert (await read(client, path, cast.reviewer))["draft"] is None
+
+
+async def test_whoever_saves_works_and_keeps_the_claim(client: httpx.AsyncClient, cast: Cast) -> None:
+    path = review_path(await submit_speaking(client, cast.student))
+    claimed = (await client.post(f"{path}claim/", headers=cast.reviewer)).json()["claim"]
+    answer = await client.patch(path, headers=cast.reviewer, json={"revision": 1})
+    renewed = answer.json()["claim"]
+    assert (await read(client, path, cast.reviewer))["claim"] == renewed
+    assert renewed["reviewer"] == claimed["reviewer"]
+    assert renewed["expires_at"] > claimed["expires_at"]
 
 
 async def test_a_grade_ends_the_draft(client: httpx.AsyncClient, cast: Cast) -> None:

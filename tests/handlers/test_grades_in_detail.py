@@ -150,6 +150,18 @@ async def test_comments_on_anothers_answers_are_refused(
     assert (await read(client, result_path(submission), cast.student))["status"] == "pending"
 
 
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_of_too_many_comments_none_is_looked_at(
+    method: str, client: httpx.AsyncClient, cast: Cast
+) -> None:
+    """As many as a body holds would keep everybody waiting for a second, and be answered by 10 MB."""
+    path = review_path(await submit_writing(client, cast.student))
+    body = {"revision": 1, "score": {}, "comments": [{}] * 80_000}
+    answer = await client.request(method, path, headers=cast.reviewer, json=body)
+    INVALID.check(answer)
+    assert answer.json()["details"].keys() == {"comments"}
+
+
 @pytest.mark.settings(reviews={"rubrics": {"speaking": {"total_score": [{"name": "All", "maximum": 75}]}}})
 async def test_the_history_has_what_was_before_and_after_each_grade(
     client: httpx.AsyncClient, cast: Cast

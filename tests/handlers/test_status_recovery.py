@@ -85,8 +85,12 @@ async def test_a_queue_recovers_claims_too_and_its_own_section_only(base_url: st
             left = {
                 channel: await before.subscribe(channel) for channel in ("queue:writing", "queue:speaking")
             }
-        submission = await Student(http, tokens.mint("42")).submit_writing(1, [PAGE], [PAGE])
-        await Reviewer(http, token).claim(submission)
+        async with connected_socket(base_url, token) as witness:
+            await witness.subscribe("queue:writing")
+            submission = await Student(http, tokens.mint("42")).submit_writing(1, [PAGE], [PAGE])
+            await Reviewer(http, token).claim(submission)
+            await witness.publication()
+            await witness.publication()
     async with connected_socket(base_url, token) as after:
         back = {
             channel: await after.subscribe(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.processes import eventually, is_running
+from tests.e2e.processes import eventually, is_running, refuses_connections
 from tests.e2e.server_process import ServerProcess
 from tests.forms import encode
 from tests.handlers.uploads import page, upload_head, writing_form
@@ -39,14 +38,6 @@ def end_of(server: ServerProcess) -> int:
     """The exit code of a server that was told to stop, once it has."""
     wait_until(lambda: not is_running(server.pid))
     return server.stop()
-
-
-def refuses_connections(server: ServerProcess) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", httpx.URL(server.url).port or 0), timeout=10).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 @asynccontextmanager
@@ -102,7 +93,7 @@ async def test_an_upload_in_flight_is_finished_and_answered_while_new_connection
 ) -> None:
     async with half_an_upload(quick_server) as wire:
         tell(quick_server)
-        assert refuses_connections(quick_server)
+        assert refuses_connections(quick_server.url)
         await wire.send(BODY[HALF:])
         answer = await wire.answer()
     assert answer.status_code == 201

@@ -15,7 +15,7 @@ import pytest
 from storage.database import Database
 from storage.domain.people import Person
 from storage.domain.ports import Holder, Position, QueueFilter
-from storage.domain.submission import Claim, Section, Status, Submission, checked, claimed
+from storage.domain.submission import Claim, Needs, Section, Status, Submission, checked, claimed, marked
 from storage.indexes import SUBMISSIONS
 from storage.submission_store import SubmissionStore
 from tests.storage.submissions import grade_of, is_pending, pending
@@ -31,6 +31,7 @@ FREE, OVER = NOW + timedelta(minutes=15), NOW
 """Leases in force at NOW, and one that ran out just then."""
 EXAMINED = 2 * (LIMIT + 1) + 4
 """Entries of an index that a page may cost: the list of either section is read as far as it might be needed."""
+FILTERS = ("exam_id", "waiting_since", "claimed_by", "checked_by", "awaits_decision")
 HELD = 80
 """So many claims a reviewer has, over and in force; so many are passed over by whoever asks for the next."""
 
@@ -45,6 +46,9 @@ def row(number: int) -> Submission:
     if number % 3 == 0:
         checked_at = NOW + timedelta(seconds=number * 37 % 100)
         return checked(submission, grade_of(section, checked_at, REVIEWER if number % 2 else COLLEAGUE))
+    if number % 11 == 3:
+        marks = [grade_of(section, NOW, each) for each in (REVIEWER, COLLEAGUE)]
+        return marked(marked(submission, marks[0]), marks[1])
     holders: dict[int, tuple[Person, Any]] = {0: (REVIEWER, FREE), 1: (REVIEWER, OVER), 2: (COLLEAGUE, FREE)}
     if number % 11 in holders:
         submission = claimed(submission, *holders[number % 11])
@@ -62,14 +66,14 @@ def filters() -> Iterator[QueueFilter]:
     for section, exam in product((None, *Section), (None, 456)):
         for waiting_since, holder in product((None, HALF), (None, Holder(REVIEWER.id, NOW))):
             yield QueueFilter(Status.PENDING, section, exam, waiting_since, holder)
+        yield QueueFilter(Status.PENDING, section, exam, awaits_decision=True)
         for reviewer in (None, REVIEWER.id):
             yield QueueFilter(Status.CHECKED, section, exam, checked_by=reviewer)
 
 
 def name_of(wanted: QueueFilter) -> str:
     return " ".join(
-        [wanted.status, wanted.section or "both"]
-        + [name for name in ("exam_id", "waiting_since", "claimed_by", "checked_by") if getattr(wanted, name)]
+        [wanted.status, wanted.section or "both"] + [name for name in FILTERS if getattr(wanted, name)]
     )
 
 
@@ -81,6 +85,7 @@ def is_wanted(submission: Submission, wanted: QueueFilter) -> bool:
         and wanted.exam_id in {None, submission.exam_id}
         and (wanted.waiting_since is None or submission.submitted_at <= wanted.waiting_since)
         and (wanted.claimed_by is None or (claim is not None and claim.reviewer.id == wanted.claimed_by.id))
+        and (not wanted.awaits_decision or submission.needs is Needs.DECISION)
         and (wanted.checked_by is None or (grade is not None and grade.reviewer.id == wanted.checked_by))
     )
 
@@ -202,7 +207,7 @@ async def test_every_list_is_read_from_an_index_and_no_further_than_shown(
         expected = listed(rows, wanted)
         middle = expected[len(expected) // 2]
         moment = middle.grade.checked_at if middle.grade else middle.submitted_at
-        examined = HELD if wanted.claimed_by else EXAMINED
+        examined = HELD if wanted.claimed_by or wanted.awaits_decision else EXAMINED
         for after in (None, Position(moment, middle.id)):
             with subtests.test(f"{name_of(wanted)}{', from the middle' if after else ''}"):
                 assert_cheap(await plans(partial(store.queue, wanted, after, LIMIT)), examined)

@@ -131,7 +131,15 @@ def read_filter(**arguments: str) -> QueueFilter:
     return read_queue_filter(arguments.get, ME.id, ME.moment)
 
 
-NO_FILTERS = ("status", "section_type", "exam_id", "waiting_since", "claimed_by", "checked_by")
+NO_FILTERS = (
+    "status",
+    "section_type",
+    "exam_id",
+    "waiting_since",
+    "claimed_by",
+    "checked_by",
+    "awaits_decision",
+)
 
 
 @pytest.mark.parametrize("arguments", [{}, dict.fromkeys(NO_FILTERS, "")])
@@ -143,6 +151,7 @@ def test_reads_every_filter() -> None:
     assert read_filter(
         section_type="writing", exam_id="456", waiting_since="2025-10-08T12:30:45.123Z", claimed_by="me"
     ) == QueueFilter(Status.PENDING, Section.WRITING, 456, POSITION.moment, ME)
+    assert read_filter(awaits_decision="true") == QueueFilter(awaits_decision=True)
     assert read_filter(status="checked", exam_id="0456", checked_by="me") == QueueFilter(
         Status.CHECKED, exam_id=456, checked_by=ME.id
     )
@@ -180,6 +189,7 @@ IDS = ["0", "-1", "+1", "1.0", "1 ", "x", "٥", "²", "1e3", str(1 << 53), "1" *
     [
         *(("waiting_since", each) for each in TIMES),
         *(("exam_id", each) for each in IDS),
+        *(("awaits_decision", each) for each in ("false", "True", "1")),
         *((name, each) for name in ("claimed_by", "checked_by") for each in ("7", "Me", "me,8", "*")),
     ],
 )

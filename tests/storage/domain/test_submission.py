@@ -261,13 +261,24 @@ def test_marks_keep_nobody_from_anything_else(action: Action) -> None:
 def test_a_result_ends_the_marking_and_keeps_its_marks_in_the_history() -> None:
     second = replace(WRITING_GRADE, reviewer=COLLEAGUE)
     result = agreed(MARKED, second, second)
-    assert (result.marks, result.marking, result.revision, result.was_checked) == ((), (), 2, True)
+    assert (result.marks, result.marking, result.revision, result.was_graded) == ((), (), 2, True)
     assert [entry.action for entry in result.history[1:]] == [Action.MARK, Action.MARK, Action.CHECK]
     assert reopened(result, ADMIN, LATER).marking == ()
 
 
 def test_other_contents_end_the_marking() -> None:
     assert replaced(MARKED, WRITING).marks == ()
+
+
+def test_contents_were_graded_until_others_take_their_place() -> None:
+    again = reopened(GRADED, ADMIN, LATER)
+    assert (WRITING.was_graded, MARKED.was_graded, GRADED.was_graded, again.was_graded) == (
+        False,
+        False,
+        True,
+        True,
+    )
+    assert not replaced(again, WRITING).was_graded
 
 
 def test_a_draft_needs_a_claim_and_changes_nothing_else() -> None:
