@@ -7,7 +7,7 @@ from handlers.protocol.submission_models import Receipt
 from handlers.small_body import SmallBodyHandler
 from storage.domain.errors import NotFound
 from storage.domain.people import STUDENTS
-from storage.domain.submission import acknowledged
+from storage.domain.submission_life import acknowledged
 
 
 class ReceiptHandler(SmallBodyHandler):

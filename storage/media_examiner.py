@@ -22,7 +22,13 @@ from storage.domain.errors import ServiceError
 from storage.domain.examination import CopyUse, Examined, FileCopy, MediaWarning, WarningRules
 from storage.domain.media_rules import MEDIA_TYPE_BY_EXTENSION
 from storage.domain.ports import Submissions
-from storage.domain.submission import Action, Section, StoredFile, Submission, with_examined
+from storage.domain.submission import (
+    Action,
+    Section,
+    StoredFile,
+    Submission,
+)
+from storage.domain.submission_life import with_examined
 from storage.examining_process import ExaminingProcess, FileJob, Job, Medium, ProcessLimits
 from storage.leases import Lease, Leases
 from storage.media_vault import MediaVault

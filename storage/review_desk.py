@@ -21,6 +21,8 @@ from storage.domain.submission import (
     Claim,
     Needs,
     Submission,
+)
+from storage.domain.submission_life import (
     agreed,
     checked,
     claimed,

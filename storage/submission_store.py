@@ -20,8 +20,6 @@ from storage.database import unavailable_while_down as available
 from storage.domain.people import Person
 from storage.domain.ports import Duplicate, FreshIds, Page, Position, QueueFilter, SubmissionFiles
 from storage.domain.submission import (
-    ALLOWED,
-    MAX_RECEIPTS,
     Action,
     Claim,
     Receipt,
@@ -30,6 +28,7 @@ from storage.domain.submission import (
     StoredFile,
     Submission,
 )
+from storage.domain.submission_life import ALLOWED, MAX_RECEIPTS
 from storage.group_commit import GroupCommit
 from storage.indexes import SUBMISSIONS
 from storage.review_queue import SortedList, held_by_nobody, queue_list

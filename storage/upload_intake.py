@@ -34,6 +34,8 @@ from storage.domain.submission import (
     Status,
     StoredFile,
     Submission,
+)
+from storage.domain.submission_life import (
     acknowledged,
     recorded_as,
     refusal,

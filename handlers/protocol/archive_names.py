@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from storage.domain.submission import Answer, Section, StoredFile, Submission
+from storage.domain.submission import (
+    Answer,
+    Section,
+    StoredFile,
+    Submission,
+)
 
 
 def archive_name(submission: Submission) -> str:

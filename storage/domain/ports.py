@@ -8,7 +8,15 @@ from datetime import datetime
 from typing import Protocol
 
 from storage.domain.people import Person
-from storage.domain.submission import Action, Claim, Receipt, Section, Status, StoredFile, Submission
+from storage.domain.submission import (
+    Action,
+    Claim,
+    Receipt,
+    Section,
+    Status,
+    StoredFile,
+    Submission,
+)
 
 
 @dataclass(frozen=True, slots=True)

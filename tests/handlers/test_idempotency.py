@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from server.services import Built
-from storage.domain.submission import MAX_RECEIPTS
+from storage.domain.submission_life import MAX_RECEIPTS
 from tests.forms import Part, encode, file, text
 from tests.handlers.kept import Kept
 from tests.handlers.refusals import Headers, Refusal, covers

@@ -13,8 +13,8 @@ from storage.domain.submission import (
     Section,
     Status,
     Submission,
-    checked,
 )
+from storage.domain.submission_life import checked
 from tests.submissions import (
     REVIEWER,
     SPEAKING,

@@ -14,7 +14,8 @@ from storage.database import Database
 from storage.domain import clock
 from storage.domain.draft_grade import DraftChange
 from storage.domain.errors import Unavailable
-from storage.domain.submission import Action, Status, Submission, replaced
+from storage.domain.submission import Action, Status, Submission
+from storage.domain.submission_life import replaced
 from storage.indexes import SUBMISSIONS, ensure_indexes
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore

@@ -26,7 +26,13 @@ from storage.domain.errors import (
 )
 from storage.domain.grading import GivenGrade
 from storage.domain.people import Person
-from storage.domain.submission import Action, Needs, Status, Submission, checked, claimed, drafted
+from storage.domain.submission import (
+    Action,
+    Needs,
+    Status,
+    Submission,
+)
+from storage.domain.submission_life import checked, claimed, drafted
 from storage.indexes import SUBMISSIONS
 from storage.review_desk import ReviewDesk, ReviewRules
 from storage.review_queue import open_to

@@ -14,7 +14,8 @@ from storage.database import Database
 from storage.domain import clock
 from storage.domain.errors import StorageFull, Unavailable
 from storage.domain.examination import Examined, MediaWarning
-from storage.domain.submission import Action, Submission, replaced
+from storage.domain.submission import Action, Submission
+from storage.domain.submission_life import replaced
 from storage.examining_process import ExaminingProcess, Job, ProcessLimits
 from storage.leases import Leases
 from storage.media_examiner import ExaminerSettings, MediaExaminer

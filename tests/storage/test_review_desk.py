@@ -19,7 +19,14 @@ from storage.domain.errors import (
 from storage.domain.grading import Grade
 from storage.domain.people import Person
 from storage.domain.ports import QueueFilter
-from storage.domain.submission import Action, Claim, HistoryEntry, Section, Status, Submission
+from storage.domain.submission import (
+    Action,
+    Claim,
+    HistoryEntry,
+    Section,
+    Status,
+    Submission,
+)
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore
 from tests.storage.submissions import pending

@@ -11,7 +11,8 @@ import pytest
 from storage.domain import clock
 from storage.domain.errors import AlreadyChecked, ClaimedByAnother, NotChecked
 from storage.domain.people import Person
-from storage.domain.submission import Action, Status, Submission, checked, replaced, taken_over
+from storage.domain.submission import Action, Status, Submission
+from storage.domain.submission_life import checked, replaced, taken_over
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore
 from tests.storage.submissions import grade_of, pending

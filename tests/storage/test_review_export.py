@@ -12,7 +12,13 @@ import pytest
 from storage.database import Database
 from storage.domain.export import ExportFilter
 from storage.domain.figures import Period
-from storage.domain.submission import Action, Section, Status, Submission, checked
+from storage.domain.submission import (
+    Action,
+    Section,
+    Status,
+    Submission,
+)
+from storage.domain.submission_life import checked
 from storage.indexes import SUBMISSIONS
 from storage.review_export import ReviewExport
 from storage.submission_store import SubmissionStore

@@ -16,7 +16,8 @@ from storage.database import Database
 from storage.domain.errors import InvalidRequest, Unavailable
 from storage.domain.figures import Checks, Period, QueueFigures, Span
 from storage.domain.people import Person
-from storage.domain.submission import Action, Section, Submission, checked, reopened
+from storage.domain.submission import Action, Section, Submission
+from storage.domain.submission_life import checked, reopened
 from storage.indexes import FIGURES, SUBMISSIONS
 from storage.review_figures import ReviewFigures
 from storage.submission_store import SubmissionStore

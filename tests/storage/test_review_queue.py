@@ -15,7 +15,14 @@ import pytest
 from storage.database import Database
 from storage.domain.people import Person
 from storage.domain.ports import Holder, Position, QueueFilter
-from storage.domain.submission import Claim, Needs, Section, Status, Submission, checked, claimed, marked
+from storage.domain.submission import (
+    Claim,
+    Needs,
+    Section,
+    Status,
+    Submission,
+)
+from storage.domain.submission_life import checked, claimed, marked
 from storage.indexes import SUBMISSIONS
 from storage.submission_store import SubmissionStore
 from tests.storage.submissions import grade_of, is_pending, pending

@@ -14,12 +14,14 @@ from storage.database import Database
 from storage.domain.people import Person
 from storage.domain.ports import Duplicate, Page, Position, QueueFilter
 from storage.domain.submission import (
-    MAX_RECEIPTS,
     Action,
     Receipt,
     Section,
     Status,
     Submission,
+)
+from storage.domain.submission_life import (
+    MAX_RECEIPTS,
     claimed,
     reopened,
     replaced,

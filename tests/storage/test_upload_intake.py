@@ -12,7 +12,12 @@ from storage.database import Database
 from storage.domain import clock
 from storage.domain.errors import AlreadySubmitted, UnsupportedMedia
 from storage.domain.people import Person
-from storage.domain.submission import Action, Section, Status, Submission
+from storage.domain.submission import (
+    Action,
+    Section,
+    Status,
+    Submission,
+)
 from storage.media_vault import MediaVault
 from storage.submission_store import SubmissionStore
 from storage.upload_intake import IntakeRules, Resubmission, UploadIntake

@@ -12,7 +12,12 @@ from storage.database import Database
 from storage.domain import clock
 from storage.domain.errors import AlreadySubmitted, NotFound, UnknownReference
 from storage.domain.people import Person
-from storage.domain.submission import Action, Section, Status, Submission
+from storage.domain.submission import (
+    Action,
+    Section,
+    Status,
+    Submission,
+)
 from storage.media_vault import MediaVault
 from storage.review_desk import ReviewDesk
 from storage.submission_store import SubmissionStore

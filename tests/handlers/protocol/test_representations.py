@@ -15,7 +15,8 @@ from handlers.protocol.representations import Json, Representations, iso
 from storage.domain.examination import CopyUse, Examined, FileCopy, MediaWarning
 from storage.domain.people import Person
 from storage.domain.ports import Page, Position
-from storage.domain.submission import Status, Submission, checked, reopened, with_examined
+from storage.domain.submission import Status, Submission
+from storage.domain.submission_life import checked, reopened, with_examined
 from tests.submissions import (
     ADMIN,
     CHECKED,

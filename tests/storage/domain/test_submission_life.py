@@ -26,12 +26,14 @@ from storage.domain.errors import (
 from storage.domain.grading import Grade
 from storage.domain.people import Person
 from storage.domain.submission import (
-    ALLOWED,
     Action,
     HistoryEntry,
     Needs,
     Status,
     Submission,
+)
+from storage.domain.submission_life import (
+    ALLOWED,
     agreed,
     checked,
     claimed,
